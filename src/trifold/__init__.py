@@ -1,0 +1,69 @@
+"""trifold: train a model once, use it three ways.
+
+>>> import trifold
+>>> reader = trifold.load("default")
+>>> reply = reader.ask("Who wrote it?", "The report was written by Ada Lovelace in 1843.")
+>>> reply.answers[0].text, reply.answers[0].start, reply.answers[0].end
+('Ada Lovelace', 26, 38)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from trifold.errors import (
+    DataError,
+    EngineError,
+    InvalidInput,
+    MissingExtra,
+    ModelDamaged,
+    ModelNotFound,
+    TrifoldError,
+    UsageError,
+    WrongTask,
+)
+
+if TYPE_CHECKING:
+    from trifold.task import Limits
+    from trifold.tasks.qa.reader import Reader, load
+    from trifold.tasks.qa.records import Answer, Reply
+
+__all__ = [
+    "Answer",
+    "DataError",
+    "EngineError",
+    "InvalidInput",
+    "Limits",
+    "MissingExtra",
+    "ModelDamaged",
+    "ModelNotFound",
+    "Reader",
+    "Reply",
+    "TrifoldError",
+    "UsageError",
+    "WrongTask",
+    "__version__",
+    "load",
+]
+
+__version__ = "0.1.0"
+
+# Imported at first use: `trifold --help` and `import trifold` need neither numpy nor the inference runtime.
+_LAZY = {
+    "Answer": "trifold.tasks.qa.records",
+    "Limits": "trifold.task",
+    "Reader": "trifold.tasks.qa.reader",
+    "Reply": "trifold.tasks.qa.records",
+    "load": "trifold.tasks.qa.reader",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'trifold' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,180 @@
+"""Takes a stream of requests through a loaded model: check, encode, batch, compute, decode."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from trifold.engine.executor import executor, threads
+from trifold.engine.loaded import Loaded
+from trifold.engine.planner import Budget, plan
+from trifold.errors import EngineError, TrifoldError
+from trifold.task import Arrays, Limits, Unit
+
+__all__ = ["CPU_BUDGET", "Runner"]
+
+Id = TypeVar("Id")
+
+CPU_BUDGET = Budget(batch=1024, padding=0, lookahead=16_384)
+
+
+@dataclass(slots=True)
+class _Entry(Generic[Id]):
+    """One request on its way: its units stand at `first` and after in the group's list."""
+
+    id: Id
+    request: Any = None
+    memo: Any = None
+    error: Exception | None = None
+    first: int = 0
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _Group(Generic[Id]):
+    """Requests that were read together and share batches."""
+
+    entries: list[_Entry[Id]] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+    batches: list[tuple[list[int], Future[list[Arrays]]]] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        for _, future in self.batches:
+            future.cancel()
+
+
+class Runner:
+    """Runs requests through one loaded model, in bounded memory, on all cores.
+
+    The service's queue and the batch job's journal are callers of this; neither changes what a request is.
+    """
+
+    def __init__(self, loaded: Loaded, *, limits: Limits | None = None, budget: Budget = CPU_BUDGET) -> None:
+        self._task = loaded.task
+        self._session = loaded.session
+        self._limits = limits or Limits()
+        self._budget = budget
+
+    def map(self, items: Iterable[tuple[Id, Mapping[str, Any]]]) -> Iterator[tuple[Id, Any]]:
+        """The reply to each (id, raw request), in order, as (id, reply) or (id, exception).
+
+        An error belongs to its own item and never touches another. At most two look-aheads of requests are held
+        in memory; while one is drained, the next is already being computed. Leaving the iterator early drops
+        what has not started.
+        """
+        source = iter(items)
+        waiting: deque[_Group[Id]] = deque()
+        # The first group is small and each next one larger, so that the first replies come at once.
+        lookahead = min(self._budget.batch * threads(), self._budget.lookahead)
+        try:
+            while group := self._read(source, lookahead):
+                self._submit(group)
+                waiting.append(group)
+                lookahead = min(lookahead * 2, self._budget.lookahead)
+                if len(waiting) > 1:
+                    yield from self._drain(waiting.popleft())
+            while waiting:
+                yield from self._drain(waiting.popleft())
+        finally:
+            for group in waiting:
+                group.cancel()
+
+    def _read(self, source: Iterator[tuple[Id, Mapping[str, Any]]], lookahead: int) -> _Group[Id] | None:
+        """The next requests, encoded, up to a total cost; None at the end."""
+        group: _Group[Id] = _Group()
+        cost = 0
+        for identifier, raw in source:
+            entry = _Entry(identifier, first=len(group.units))
+            group.entries.append(entry)
+            try:
+                entry.request = self._task.check(raw, self._limits)
+                encoded = self._task.encode(entry.request)
+            except BaseException as error:
+                entry.error = _as_item_error(error)
+                cost += 1
+            else:
+                entry.memo = encoded.memo
+                entry.count = len(encoded.units)
+                group.units.extend(encoded.units)
+                cost += sum(unit.cost for unit in encoded.units) or 1
+            if cost >= lookahead:
+                break
+        return group if group.entries else None
+
+    def _submit(self, group: _Group[Id]) -> None:
+        if not group.units:
+            return
+        if self._session is None:
+            raise EngineError("the task gave work to compute, but the model has no graph.")
+        for batch in plan(group.units, self._budget):
+            units = [group.units[i] for i in batch]
+            group.batches.append((batch, executor().submit(self._session.run, units)))
+
+    def _drain(self, group: _Group[Id]) -> Iterator[tuple[Id, Any]]:
+        outputs = self._collect(group)
+        group.units.clear()
+        for entry in group.entries:
+            if entry.error is not None:
+                yield entry.id, entry.error
+                continue
+            yield entry.id, self._decode(entry, outputs[entry.first : entry.first + entry.count])
+
+    def _collect(self, group: _Group[Id]) -> list[Arrays | Exception]:
+        """The outputs of a group's units, or the error of the unit itself."""
+        outputs: list[Arrays | Exception] = [EngineError("not computed")] * len(group.units)
+        try:
+            for batch, future in group.batches:
+                for index, output in zip(batch, self._results(group, batch, future), strict=True):
+                    outputs[index] = output
+        finally:
+            group.cancel()
+        return outputs
+
+    def _results(
+        self, group: _Group[Id], batch: Sequence[int], future: Future[list[Arrays]]
+    ) -> Sequence[Arrays | Exception]:
+        """A batch's outputs; when it fails as a whole, each of its units is tried alone."""
+        assert self._session is not None
+        try:
+            return future.result()
+        except Exception as error:
+            if len(batch) == 1:
+                return [_as_item_error(error)]
+        alone = [executor().submit(self._session.run, [group.units[i]]) for i in batch]
+        return [_outcome(one) for one in alone]
+
+    def _decode(self, entry: _Entry[Id], outputs: Sequence[Arrays | Exception]) -> Any:
+        arrays: list[Arrays] = []
+        for output in outputs:
+            if isinstance(output, Exception):
+                return output
+            arrays.append(output)
+        try:
+            return self._task.decode(entry.request, entry.memo, arrays)
+        except Exception as error:
+            return _as_item_error(error)
+
+
+def _outcome(future: Future[list[Arrays]]) -> Arrays | Exception:
+    try:
+        return future.result()[0]
+    except Exception as error:
+        return _as_item_error(error)
+
+
+def _as_item_error(error: BaseException) -> Exception:
+    """The error to report for one item; what must stop the whole program is raised again.
+
+    tokenizers reports some failures as `pyo3_runtime.PanicException`, which derives from BaseException: it too
+    belongs to one item.
+    """
+    if isinstance(error, TrifoldError):
+        return error
+    if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+        wrapped = EngineError(f"this item could not be processed ({type(error).__name__}: {error}).")
+        wrapped.__cause__ = error
+        return wrapped
+    raise error

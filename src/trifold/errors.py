@@ -1,0 +1,78 @@
+"""Every exception that trifold raises on purpose.
+
+    TrifoldError
+    ├── UsageError              what the caller gave cannot be used (command line: exit code 2)
+    │   ├── InvalidInput        a question, a passage or an option
+    │   ├── DataError           a data file, as a whole
+    │   ├── ModelNotFound       no model has that name
+    │   ├── ModelDamaged        a model folder that is incomplete, altered or of another format
+    │   ├── WrongTask           a model that does something else than what was asked of it
+    │   └── MissingExtra        a feature whose optional packages are not installed
+    └── EngineError             the computation itself failed (command line: exit code 1)
+
+A message says what was expected, what was found and what to do. It never contains a whole passage.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "EngineError",
+    "InvalidInput",
+    "MissingExtra",
+    "ModelDamaged",
+    "ModelNotFound",
+    "TrifoldError",
+    "UsageError",
+    "WrongTask",
+]
+
+
+class TrifoldError(Exception):
+    """Base of every error that trifold raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(TrifoldError):
+    """What the caller gave cannot be used as it is."""
+
+    exit_code = 2
+
+
+class InvalidInput(UsageError):
+    """A question, a passage or an option that cannot be processed.
+
+    `field` names the offending part of the request, for interfaces that point at it.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class DataError(UsageError):
+    """A data file that cannot be read as what it should be."""
+
+
+class ModelNotFound(UsageError):
+    """No model has the given name."""
+
+
+class ModelDamaged(UsageError):
+    """A model folder that is incomplete, altered, or in a format this version does not read."""
+
+
+class WrongTask(UsageError):
+    """A model that was made for another task than the one asked of it."""
+
+
+class MissingExtra(UsageError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs packages that are not installed: pip install 'trifold[{extra}]'")
+
+
+class EngineError(TrifoldError):
+    """The computation of a model failed."""

@@ -1,0 +1,99 @@
+"""The command line: gathers the words of all tasks and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+
+import click
+
+from trifold import __version__
+from trifold.errors import TrifoldError
+from trifold.interfaces.console import Terminal
+from trifold.interfaces.models import models
+from trifold.plugins import installed
+
+__all__ = ["cli", "main"]
+
+_INTERRUPTED = 130
+
+
+class _Words(click.Group):
+    """The group's own commands and those that the installed tasks bring."""
+
+    @cached_property
+    def _all(self) -> dict[str, click.Command]:
+        brought = {c.name: c for plugin in installed().values() for c in plugin.commands() if c.name}
+        return {**brought, **self.commands}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._all)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._all.get(cmd_name)
+
+
+@click.group(
+    cls=_Words,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
+  trifold ask "What is the notice period?" --passage-file contract.txt
+  trifold evaluate questions.jsonl
+  trifold models show default
+
+\b
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done with rows that do not fit.
+Settings: TRIFOLD_HOME (where your models live), TRIFOLD_THREADS (cores to use).""",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Train a model once, use it three ways.
+
+    Answers questions with quotations from your passages, on this machine, without a network.
+    """
+    ctx.obj = Terminal()
+
+
+cli.add_command(models)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        code = cli.main(arguments, prog_name="trifold", standalone_mode=False)
+    except TrifoldError as error:
+        _complain(str(error))
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("TRIFOLD_DEBUG"):
+            raise
+        _complain(
+            f"unexpected {type(error).__name__}: {error}. This is a defect of trifold; "
+            "TRIFOLD_DEBUG=1 shows where it happened."
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {message}", err=True)

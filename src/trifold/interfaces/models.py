@@ -1,0 +1,92 @@
+"""`trifold models`: what is there, and what it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trifold.task import Host
+
+if TYPE_CHECKING:
+    from trifold.models.folder import ModelFolder
+
+__all__ = ["models"]
+
+
+@click.group()
+def models() -> None:
+    """List and inspect models."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_models(host: Host, as_json: bool) -> None:
+    """List the models of this machine, oldest version first."""
+    from rich.table import Table
+
+    from trifold.errors import TrifoldError
+    from trifold.models.registry import listed
+
+    found = list(listed())
+    if as_json:
+        host.print_json([_brief(m) if not isinstance(m, TrifoldError) else {"error": str(m)} for m in found])
+        return
+    table = Table("model", "task", "languages", "graphs", "size", box=None, pad_edge=False)
+    for model in found:
+        if isinstance(model, TrifoldError):
+            host.err.print(f"[yellow]Warning:[/] {model}")
+            continue
+        facts = _brief(model)
+        table.add_row(
+            facts["model"],
+            facts["task"],
+            ", ".join(facts["languages"]),
+            ", ".join(facts["precisions"]),
+            f"{facts['bytes'] / 1e6:,.0f} MB",
+        )
+    host.out.print(table)
+
+
+@models.command(
+    "show",
+    epilog="""\b
+Examples:
+  trifold models show default
+  trifold models show default@0 --json""",
+)
+@click.argument("model", default="default")
+@click.option("--json", "as_json", is_flag=True, help="Print the model's trifold.json.")
+@click.pass_obj
+def show(host: Host, model: str, as_json: bool) -> None:
+    """Show what MODEL is, where it comes from and how good it was found to be; checks its files."""
+    from trifold.models.registry import find
+
+    folder = find(model)
+    folder.verify()
+    if as_json:
+        host.print_json(folder.manifest)
+        return
+    from rich.markdown import Markdown
+
+    card = folder.path / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.version}\n\nNo model card."
+    body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+    width = min(100, shutil.get_terminal_size().columns)
+    host.out.print(Markdown(body), width=width)
+    host.out.print(f"\n[dim]{len(folder.manifest['files'])} files, all as they were made, in {folder.path}[/]")
+
+
+def _brief(model: ModelFolder) -> dict[str, Any]:
+    files: Mapping[str, Any] = model.manifest["files"]
+    return {
+        "model": model.version,
+        "task": model.task,
+        "languages": list(model.task_settings.get("languages", [])),
+        "precisions": [graph.precision for graph in model.graphs],
+        "bytes": sum(facts["bytes"] for facts in files.values()),
+        "path": str(model.path),
+    }

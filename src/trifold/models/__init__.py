@@ -1,0 +1,1 @@
+"""Model folders: their format, where they are found, and the model that comes with the package."""

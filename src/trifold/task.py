@@ -1,0 +1,116 @@
+"""The one contract between the floors: what a model means, and what a plugin brings.
+
+A *task* turns a request into units of work for the engine and the engine's arrays into a reply. The engine
+knows nothing else about it. A *plugin* (entry point group `trifold.tasks`) brings a task to the interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import click
+    import numpy as np
+    from rich.console import Console
+
+__all__ = ["Arrays", "Encoded", "Host", "Limits", "Plugin", "Task", "Unit"]
+
+Req = TypeVar("Req")
+Rep = TypeVar("Rep", covariant=True)
+
+if TYPE_CHECKING:
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+    """Named arrays of one unit. Axis 0 is the unit's own length (tokens, frames); there is no batch axis."""
+else:
+    Arrays = Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One stretch of work that the engine may batch with units of other requests.
+
+    arrays: the model's inputs, each of shape (length, ...), all of the same length.
+    cost: in the task's own unit (tokens, frames); the planner budgets batches and look-ahead by it.
+    """
+
+    arrays: Arrays
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds on one request. An interface that faces strangers lowers them.
+
+    text_bytes: size of one text (a passage), in bytes of UTF-8.
+    texts: how many texts (passages) one request may hold.
+    """
+
+    text_bytes: int = 10_000_000
+    texts: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A request made ready: its units, and what `decode` will want to know of them (such as token positions)."""
+
+    units: Sequence[Unit]
+    memo: Any = None
+
+
+class Task(Protocol[Req, Rep]):
+    """What one version of a model means. Immutable, pure and thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name, as in `trifold.json`."""
+
+    def check(self, raw: Mapping[str, Any], limits: Limits) -> Req:
+        """Make a typed request of an untrusted mapping.
+
+        Raises InvalidInput with the remedy. Nothing later may fail because of the input.
+        """
+
+    def encode(self, request: Req) -> Encoded:
+        """The units of a request; there may be none."""
+
+    def decode(self, request: Req, memo: Any, outputs: Sequence[Arrays]) -> Rep:
+        """The reply, from the memo of `encode` and the outputs of its units, in their order."""
+
+
+class Host(Protocol):
+    """What the command line lends to a plugin's commands (`click.pass_obj`)."""
+
+    out: Console
+    """Standard output, with colours where a person reads."""
+
+    err: Console
+    """Standard error: progress, warnings."""
+
+    def progress(self, label: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """A progress display with the time left, shown once the work has taken two seconds.
+
+        The value is a function to call with the number of items done so far.
+        """
+
+    def print_json(self, value: object) -> None:
+        """Write one JSON document to standard output, the same on a terminal and in a pipe."""
+
+
+class Plugin(Protocol):
+    """What a task brings. Importing a plugin must be cheap: it happens for `trifold --help`."""
+
+    name: str
+    """The task's name in `trifold.json`."""
+
+    def open(self, folder: Path, version: str, settings: Mapping[str, Any]) -> Task[Any, Any]:
+        """The task for one model version; `settings` is the `task_settings` object of its `trifold.json`.
+
+        Raises ModelDamaged when the folder lacks what the task needs.
+        """
+
+    def commands(self) -> Sequence[click.Command]:
+        """The task's words on the command line."""

@@ -1,0 +1,98 @@
+"""Makes probabilities of the model's own: Platt scaling, and the threshold of "the passage does not say".
+
+Platt, J. (1999): Probabilistic outputs for support vector machines. The features are the log-odds that the model
+gives and the logarithm of the number of windows, since more windows hold more wrong candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from trifold.errors import ModelDamaged
+
+__all__ = ["Calibration", "Platt", "fit_platt", "fit_threshold"]
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """probability = sigmoid(slope * log_odds + windows * log(number of windows) + offset)."""
+
+    slope: float = 1.0
+    windows: float = 0.0
+    offset: float = 0.0
+
+    def __call__(self, log_odds: float, windows: int) -> float:
+        z = self.slope * log_odds + self.windows * math.log(max(windows, 1)) + self.offset
+        return 1.0 / (1.0 + math.exp(-min(max(z, -500.0), 500.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """answer, null: what turns log-odds into probabilities of being right.
+
+    threshold: the passage does not say where the null's probability is above this.
+    """
+
+    answer: Platt = Platt()
+    null: Platt = Platt()
+    threshold: float = 0.5
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote. Raises ModelDamaged."""
+        try:
+            answer, null = Platt(**facts["answer"]), Platt(**facts["null"])
+            numbers = [*asdict(answer).values(), *asdict(null).values(), facts["threshold"]]
+            if not all(math.isfinite(number) for number in numbers):
+                raise ValueError("not finite")
+            return cls(answer, null, float(facts["threshold"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelDamaged(f"the model's calibration cannot be read ({error!r}).") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fit_platt(log_odds: Vector, windows: Vector, right: Vector) -> Platt:
+    """Maximum likelihood by Newton's method, with Platt's smoothed targets and a weak ridge.
+
+    log_odds, windows (counts), right (0 or 1): shape (n,), n > 0.
+    """
+    z = np.clip(log_odds, -30, 30)
+    features = np.stack([z, np.log(np.maximum(windows, 1)), np.ones_like(z)], axis=1)
+    positive, negative = float(right.sum()), float(len(right) - right.sum())
+    target = np.where(right > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    beta = np.array([1.0, 0.0, 0.0])
+    prior, ridge = beta.copy(), 1e-3 * np.eye(3)
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-features @ beta))
+        gradient = features.T @ (p - target) + ridge @ (beta - prior)
+        hessian = (features * (p * (1 - p) + 1e-9)[:, None]).T @ features + ridge
+        step = np.linalg.solve(hessian, gradient)
+        beta = beta - step / max(1.0, float(np.abs(step).max()))
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return Platt(*(float(value) for value in beta))
+
+
+def fit_threshold(null_probability: Vector, gain_answering: Vector, gain_abstaining: Vector) -> float:
+    """The threshold with the highest mean gain (such as F1), in the middle of the best gap.
+
+    All of shape (n,): the null's probability, and what answering or abstaining would earn on each question.
+    """
+    order = np.argsort(-null_probability, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum((gain_abstaining - gain_answering)[order])])
+    ordered = null_probability[order]
+    # Abstain on the first k: a cut inside a run of equal probabilities cannot be made by a threshold.
+    allowed = np.concatenate([[True], ordered[1:] < ordered[:-1], [True]])
+    k = int(np.argmax(np.where(allowed, total, -np.inf)))
+    above = 1.0 if k == 0 else float(ordered[k - 1])
+    below = float(ordered[k]) if k < len(ordered) else 0.0
+    return (above + below) / 2

@@ -1,0 +1,33 @@
+"""What question answering brings to the interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import click
+
+    from trifold.tasks.qa.task import QaTask
+
+__all__ = ["QaPlugin", "plugin"]
+
+
+class QaPlugin:
+    """The plugin of the task `qa`. Everything heavy is imported when it is used."""
+
+    name = "qa"
+
+    def open(self, folder: Path, version: str, settings: Mapping[str, Any]) -> QaTask:
+        from trifold.tasks.qa.task import open_task
+
+        return open_task(folder, version, settings)
+
+    def commands(self) -> Sequence[click.Command]:
+        from trifold.tasks.qa.commands import ask, check, evaluate
+
+        return [ask, evaluate, check]
+
+
+plugin = QaPlugin()

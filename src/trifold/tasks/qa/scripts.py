@@ -1,0 +1,38 @@
+"""Notices text in a script that the model does not read."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection
+
+import numpy as np
+
+from trifold.tasks.qa.boundaries import code_points
+
+__all__ = ["foreign_script"]
+
+_NAMES = {"CJK": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}
+_NOTABLE = 0.3
+"""Share of a text's letters in one foreign script from which on it is worth a warning."""
+
+
+def foreign_script(text: str, scripts: Collection[str]) -> str | None:
+    """The name of a script that makes up a notable part of the text's letters and is not among `scripts`.
+
+    scripts: names as Unicode writes them, such as "Latin".
+    """
+    if text.isascii() and "Latin" in scripts:
+        return None
+    codes, counts = np.unique(code_points(text), return_counts=True)
+    letters: Counter[str] = Counter()
+    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+        char = chr(code)
+        if char.isalpha():
+            word = unicodedata.name(char, "UNKNOWN").split(" ", 1)[0].split("-", 1)[0]
+            letters[_NAMES.get(word, word.title())] += count
+    total = letters.total()
+    for script, count in letters.most_common():
+        if script not in scripts:
+            return script if count > _NOTABLE * total else None
+    return None

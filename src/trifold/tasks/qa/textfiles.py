@@ -1,0 +1,65 @@
+"""Files and standard input as text, or one clear line about why they are none."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from pathlib import Path
+
+from trifold.errors import DataError
+
+__all__ = ["read_text"]
+
+_GZIP = b"\x1f\x8b"
+
+
+def read_text(source: str, limit: int) -> str:
+    """The text of a file, or of standard input for `-`; gzip is unpacked, a byte order mark dropped.
+
+    Line ends stay as they are. limit: bytes of text at most, unpacked. Raises DataError.
+    """
+    name = "standard input" if source == "-" else source
+    content = _read(source, name, limit)
+    if content[:2] == _GZIP:
+        content = _unpack(name, content, limit)
+    if len(content) > limit:
+        raise DataError(f"{name}: expected at most {limit / 1e6:,.10g} MB of text, found more. Split it.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = "binary data" if b"\0" in content[:4096] else f"byte 0x{content[error.start]:02X}"
+        what = "a PDF" if content.startswith(b"%PDF") else what
+        raise DataError(
+            f"{name}, line {line}: expected text in UTF-8, found {what}. Extract its text, or save it as UTF-8."
+        ) from None
+
+
+def _read(source: str, name: str, limit: int) -> bytes:
+    """At most one byte more than the limit, so that nothing larger is ever held."""
+    try:
+        if source == "-":
+            return sys.stdin.buffer.read(limit + 1)
+        with Path(source).open("rb") as stream:
+            return stream.read(limit + 1)
+    except FileNotFoundError:
+        raise DataError(f"{name}: there is no such file.") from None
+    except IsADirectoryError:
+        raise DataError(f"{name}: expected a file, found a folder.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{name}: cannot be read ({error}).") from None
+
+
+def _unpack(name: str, content: bytes, limit: int) -> bytes:
+    """Every member of a gzip file, up to one byte more than the limit."""
+    text = bytearray()
+    try:
+        while content and len(text) <= limit:
+            member = zlib.decompressobj(wbits=31)
+            text += member.decompress(content, limit + 1 - len(text))
+            if not member.eof and len(text) <= limit:
+                raise EOFError("it ends too early")
+            content = member.unused_data.lstrip(b"\0")
+    except (zlib.error, EOFError) as error:
+        raise DataError(f"{name}: the gzip file is damaged ({error}). Get it again.") from None
+    return bytes(text)
