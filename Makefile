@@ -1,0 +1,56 @@
+# make run         set everything up and answer the questions of examples/
+# make test        set everything up and run the tests (what CI runs)
+# make test-full   the same with the long forms
+# make lint        style and types only
+# make bench       speed against the transformers pipeline, in environments of their own
+# make model       build the embedded model from its weights again (see recipes/)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The plain name `torch` brings gigabytes of CUDA libraries; this version has a CPU build where an index offers one.
+TORCH ?= torch==2.13.0
+
+.PHONY: run test test-full lint bench model clean
+
+run: $(VENV)/.base
+	$(BIN)/python examples/tour.py
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest
+
+test-full: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -m "full or not full"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.base $(VENV)-peer/.done
+	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
+
+model: $(VENV)/.dev
+	$(BIN)/python recipes/default_0.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("trifold needs Python 3.11 or newer; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV) || { echo 'Python has no venv module here; on Debian: apt-get install python3-venv'; exit 1; }
+
+$(VENV)/.base: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) "$(TORCH)"
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.base
+
+$(VENV)-peer/.done:
+	$(PYTHON) -m venv $(VENV)-peer
+	$(VENV)-peer/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" transformers==4.57.6
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-peer .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,231 @@
+"""The command line as its users meet it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from doubles import EXAMPLES
+
+ADA = "The report was written by Ada Lovelace in 1843."
+
+
+def test_ask_shows_the_answer_in_its_place(run: Run) -> None:
+    done = run("ask", "Who wrote it?", "--passage", ADA)
+    assert done.returncode == 0, done.stderr
+    assert "by »Ada Lovelace« in" in done.stdout
+    assert "26–38" in done.stdout
+    assert "%" in done.stdout
+
+
+def test_ask_as_json(run: Run) -> None:
+    done = run("ask", "Who wrote it?", "--passage", ADA, "--json")
+    record = json.loads(done.stdout)
+    (answer,) = record["answers"]
+    assert (answer["text"], answer["start"], answer["end"], answer["passage"]) == ("Ada Lovelace", 26, 38, 0)
+    assert 0 < answer["score"] <= 1
+    assert 0 <= record["no_answer_score"] <= 1
+    assert (record["model"], record["warnings"]) == ("default@0", [])
+
+
+def test_ask_says_that_the_passage_does_not_say(run: Run) -> None:
+    words = ("ask", "Who is the mayor of Paris?", "--passage-file", str(EXAMPLES / "warranty.txt"))
+    done = run(*words)
+    assert done.returncode == 0
+    assert "The passage does not say." in done.stdout
+    assert "Closest:" in done.stdout
+    assert json.loads(run(*words, "--json").stdout)["answers"] == []
+    assert json.loads(run(*words, "--json", "--always-answer").stdout)["answers"]
+
+
+def test_ask_reads_files_and_standard_input_to_the_letter(run: Run, tmp_path: Path) -> None:
+    text = "\r\n  naïve 🎉 " + ADA.replace(" ", "\r\n") + "  \n"
+    (tmp_path / "p.txt").write_bytes(text.encode())
+    (tmp_path / "p.txt.gz").write_bytes(gzip.compress(text.encode()))
+    for words, stdin in (
+        (("--passage-file", str(tmp_path / "p.txt")), ""),
+        (("--passage-file", str(tmp_path / "p.txt.gz")), ""),
+        (("--passage-file", "-"), text),
+    ):
+        record = json.loads(run("ask", "Who wrote it?", *words, "--json", stdin=stdin).stdout)
+        (answer,) = record["answers"]
+        assert text[answer["start"] : answer["end"]] == answer["text"] == "Ada\r\nLovelace"
+
+
+def test_ask_about_two_passages(run: Run) -> None:
+    files = [str(EXAMPLES / name) for name in ("ferry-old.txt", "ferry-new.txt")]
+    words = ("--passage-file", files[0], "--passage-file", files[1])
+    done = run("ask", "Who is the captain until the end of August?", *words)
+    assert "passage 1" in done.stdout
+    assert "»Pavel Horak«" in done.stdout
+    assert "of passage 2" in done.stdout
+
+
+def test_nothing_in_a_passage_steers_the_terminal(run: Run) -> None:
+    done = run("ask", "Who wrote it?", "--passage", f"\x1b[2J\x1b]0;title\x07{ADA}\u202eevil")
+    assert done.returncode == 0
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+    assert "␛[2J" in done.stdout
+
+
+BAD: list[tuple[tuple[str, ...], str]] = [
+    (("ask", ""), "expected a passage"),
+    (("ask", "", "--passage", "p"), "question: expected a text, found an empty one"),
+    (("ask", "  ", "--passage", "p"), "question: expected a text, found only blanks"),
+    (("ask", "q", "--passage", ""), "passage: expected a text, found an empty one"),
+    (("ask", "q", "--passage", "\n"), "passage: expected a text, found only blanks"),
+    (("ask", "why " * 400, "--passage", "p"), "tokens leave room for the passage, found 400"),
+    (("ask", "q", "--passage", "p", "--model", "nobody"), "no model is called 'nobody'"),
+    (("ask", "q", "--passage", "p", "--model", "/nowhere"), "no model folder at '/nowhere'"),
+    (("ask", "q", "--passage", "p", "--model", str(EXAMPLES)), "no trifold.json in it"),
+    (("ask", "q", "--passage", "p", "--precision", "int3"), "has no 'int3' graph"),
+    (("ask", "q", "--passage", "p", "--top-k", "0"), "top_k: expected a whole number from 1 to 1,000, found 0"),
+    (("ask", "q", "--passage-file", "/nowhere.txt"), "there is no such file"),
+    (("ask", "q", "--passage-file", str(EXAMPLES)), "expected a file, found a folder"),
+    (("ask", "q", "--passage-file", sys.executable), "expected at most 10 MB of text, found more"),
+    (("evaluate", "/nowhere.json"), "there is no such file"),
+    (("evaluate", str(EXAMPLES / "cafe.txt")), "expected SQuAD JSON or one JSON object a line, found neither"),
+    (("check", "/nowhere.json"), "there is no such file"),
+    (("models", "show", "nobody"), "no model is called 'nobody'"),
+    (("nonsense",), "No such command 'nonsense'"),
+    (("ask",), "Missing argument 'QUESTION'"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), BAD, ids=lambda v: " ".join(v)[:40] if isinstance(v, tuple) else None)
+def test_bad_input_is_one_clear_line_and_exit_code_2(run: Run, words: tuple[str, ...], says: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_more_bad_passages(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text("word " * 10_000_000)
+    (tmp_path / "latin.txt").write_bytes("café au lait".encode("latin-1"))
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
+    for name, says in (("big.txt", "at most 10 MB"), ("latin.txt", "byte 0xE9"), ("picture.png", "found binary data")):
+        done = run("ask", "q", "--passage-file", str(tmp_path / name))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+    surrogate = run("ask", "q\udcff", "--passage", "p")
+    assert surrogate.returncode == 2
+    assert "half of a surrogate pair" in surrogate.stderr
+
+
+def test_evaluate_gives_the_documented_figures(run: Run, tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "question": "Who wrote it?", "context": ADA, "answers": {"text": ["Ada Lovelace"], "answer_start": [26]}},
+        {"id": "b", "question": "When was it written?", "context": ADA, "answers": {"text": ["1843"], "answer_start": [42]}},
+        {"id": "c", "question": "Who is the mayor of Paris?", "context": ADA, "answers": {"text": [], "answer_start": []}},
+    ]  # fmt: skip
+    data = tmp_path / "d.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run("evaluate", str(data), "--always-answer", "--json", "--predictions", str(tmp_path / "p.json"))
+    facts = json.loads(done.stdout)
+    parts = ["n", "exact", "f1"]
+    assert list(facts) == [*parts, "has_answer", "no_answer", "ece", "auroc", "model", "questions_per_second"]
+    assert (facts["n"], facts["has_answer"]["exact"], facts["no_answer"]["exact"]) == (3, 100, 0)
+    assert json.loads((tmp_path / "p.json").read_text())["a"] == "Ada Lovelace"
+    assert "has answer" in run("evaluate", str(data), "--limit", "2").stdout
+
+
+def test_evaluate_writes_nothing_when_it_fails(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text(
+        '{"question": "q", "context": "c", "answers": {"text": ["x"], "answer_start": [0]}}'
+    )
+    done = run("evaluate", str(tmp_path / "d.jsonl"), "--predictions", str(tmp_path / "p.json"))
+    assert done.returncode == 2
+    assert "trifold check" in done.stderr
+    assert not (tmp_path / "p.json").exists()
+    assert run("evaluate", str(tmp_path / "d.jsonl"), "--predictions", "/no/where").returncode == 2
+
+
+def test_check_reports_and_repairs(run: Run, tmp_path: Path) -> None:
+    bad = {"id": "a", "question": "Who?", "context": ADA, "answers": {"text": ["Ada Lovelace"], "answer_start": [3]}}
+    (tmp_path / "d.jsonl").write_text(json.dumps(bad) + "\n")
+    done = run("check", str(tmp_path / "d.jsonl"), "--repair", str(tmp_path / "r.jsonl"))
+    assert done.returncode == 3
+    assert "line 1 (a)" in done.stdout
+    assert "it stands at 26" in done.stdout
+    assert run("check", str(tmp_path / "r.jsonl")).returncode == 0
+    facts = json.loads(run("check", str(tmp_path / "d.jsonl"), "--json").stdout)
+    assert (facts["rows"], facts["fit"], facts["repairable"]) == (1, 0, 1)
+
+
+def test_models(run: Run) -> None:
+    listed = json.loads(run("models", "list", "--json").stdout)
+    assert [model["model"] for model in listed] == ["default@0"]
+    assert "default@0" in run("models", "list").stdout
+    shown = run("models", "show")
+    assert shown.returncode == 0
+    assert "SQuAD" in shown.stdout
+    manifest = json.loads(run("models", "show", "default", "--json").stdout)
+    assert {"task", "base", "training", "metrics", "git_commit", "libraries", "files"} <= manifest.keys()
+
+
+@pytest.mark.parametrize("words", [(), ("ask",), ("evaluate",), ("check",), ("models", "show")])
+def test_help_has_examples(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words, "--help")
+    assert done.returncode == 0
+    assert "Examples:\n" in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from trifold.interfaces.cli import main; main(['--help']);"
+        "print(sorted({'numpy', 'onnxruntime', 'tokenizers', 'rich', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_of_the_output_may_leave(run: Run) -> None:
+    command = f"{sys.executable} -m trifold --help | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
+    row = {"question": "Who?", "context": ADA * 300, "answers": {"text": [], "answer_start": []}}
+    (tmp_path / "d.jsonl").write_text((json.dumps(row) + "\n") * 2000)
+    command = [sys.executable, "-m", "trifold", "evaluate", str(tmp_path / "d.jsonl")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert (out, err.splitlines()[-1]) == ("", "Interrupted.")
+    assert "Traceback" not in err
+
+
+def test_a_terminal_gets_colours_and_a_pipe_does_not() -> None:
+    words = ["-m", "trifold", "ask", "Who wrote it?", "--passage", ADA]
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen([sys.executable, *words], stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    assert process.wait() == 0
+    assert b"\x1b[" in shown
+    assert "»".encode() not in shown
