@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class QaTask:
         self.version = version
         self.settings = settings
         self._tokenizer = tokenizer
+
+    def with_calibration(self, calibration: Calibration) -> QaTask:
+        """The same reader with other probabilities."""
+        return QaTask(self.version, self._tokenizer, replace(self.settings, calibration=calibration))
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Question:
         question = check_question(raw, limits)
