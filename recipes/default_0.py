@@ -97,7 +97,9 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
     unanswerable = [example for example in squad if not example.golds]
     say("export")
     ranges = [*spread_over(squad, RANGES_EACH), *spread_over(natural, RANGES_EACH)]
-    graphs = export_reader(folder, [unit for example in ranges for unit in first_unit(task, example)])
+    story = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text(encoding="utf-8")
+    probe = first_unit(task, Example("probe", "Who designed the tower?", story[:1500], ()))
+    graphs = export_reader(folder, [first_unit(task, example) for example in ranges], probe)
     base: dict[str, Any] = {"task": "qa", "name": "default", "version": "0", "graphs": graphs}
     loaded = open_model(write_manifest(folder, {**base, "task_settings": settings.to_dict()}))
     # Which answerable SQuAD questions it was trained on is not recorded, hence Natural Questions for those.
@@ -132,10 +134,10 @@ def off_topic(examples: Sequence[Example]) -> list[Example]:
     return [Example(e.id, e.question, other.passage, ()) for e, other in pairs if e.passage != other.passage]
 
 
-def first_unit(task: QaTask, example: Example) -> Sequence[Unit]:
+def first_unit(task: QaTask, example: Example) -> Unit:
     """The first window of a question, as the model will see it."""
     raw = {"question": example.question, "passage": example.passage}
-    return task.encode(task.check(raw, Limits())).units[:1]
+    return task.encode(task.check(raw, Limits())).units[0]
 
 
 def provenance(data: Path, squad_rows: int, natural_rows: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_nested_and_flat_files_say_the_same(tmp_path: Path) -> None:
     qa = {"id": "1", "question": "Where?", "answers": [answer]}
     impossible = {"id": "2", "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": [answer]}
     (tmp_path / "nested.json").write_text(json.dumps(nested(qa, impossible)))
-    none = {"text": [], "answer_start": []}
+    none: dict[str, list[Any]] = {"text": [], "answer_start": []}
     flat = [row(), row(id="2", question="Why?", answers=none)]
     lines(tmp_path / "flat.jsonl", *flat)
     (tmp_path / "list.json").write_text(json.dumps(flat, indent=1))
@@ -120,7 +120,7 @@ def test_every_fault_is_reported_with_its_repair(
 
 
 def test_a_survey_counts(tmp_path: Path) -> None:
-    none = {"text": [], "answer_start": []}
+    none: dict[str, list[Any]] = {"text": [], "answer_start": []}
     both = {"text": ["cat", "mat"], "answer_start": [4, 19]}
     path = lines(
         tmp_path / "d.jsonl",

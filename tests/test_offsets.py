@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from trifold.tasks.qa.boundaries import boundaries
 from trifold.tasks.qa.records import Reply
 from trifold.tasks.qa.tokens import QaTokenizer
 
+Make = Callable[[], Tokenizer]
 TASKS = {"bert": qa_task(bert_tokenizer(), length=100), "roberta": qa_task(roberta_tokenizer(), length=100)}
 
 TEXTS = {
@@ -119,14 +121,14 @@ def test_words_are_not_split_and_unspaced_scripts_are() -> None:
     ],
 )
 def test_the_frame_is_the_tokenizers_own_template(
-    make: type[Tokenizer], before: tuple[int], between: tuple[int], after: tuple[int], types: tuple[int]
+    make: Make, before: tuple[int, ...], between: tuple[int, ...], after: tuple[int, ...], types: tuple[int, ...]
 ) -> None:
     frame = QaTokenizer(make()).frame
     assert (frame.before, frame.between, frame.after, frame.types) == (before, between, after, types)
 
 
 @pytest.mark.parametrize("make", [bert_tokenizer, roberta_tokenizer])
-def test_windows_hold_what_the_tokenizer_itself_would_give(make: type[Tokenizer]) -> None:
+def test_windows_hold_what_the_tokenizer_itself_would_give(make: Make) -> None:
     """Tokenising question and passage apart changes nothing."""
     question, passage = "Where is Möss?", "In the north, it seems. Café 🎉"
     task = qa_task(make())

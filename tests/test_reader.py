@@ -11,8 +11,7 @@ import trifold
 from doubles import bert_tokenizer, qa_folder
 from trifold import InvalidInput, Reader, load
 
-X = bert_tokenizer().token_to_id("x")
-NULL = bert_tokenizer().token_to_id("[CLS]")
+X, Y, Z, NULL = (bert_tokenizer().get_vocab()[token] for token in ("x", "y", "z", "[CLS]"))
 
 
 @pytest.fixture
@@ -48,8 +47,7 @@ def test_the_end_of_a_long_passage_is_read(tiny: Reader) -> None:
 
 
 def test_the_longest_answer_can_be_set(tmp_path: Path) -> None:
-    y, z = (bert_tokenizer().token_to_id(letter) for letter in "yz")
-    qa_folder(tmp_path / "m@1", {y: (8.0, -8.0), z: (-8.0, 8.0)})
+    qa_folder(tmp_path / "m@1", {Y: (8.0, -8.0), Z: (-8.0, 8.0)})
     reader = load(tmp_path / "m@1")
     assert reader.ask("where?", "a y a a z a", max_answer_len=4).answers[0].text == "y a a z"
     shorter = reader.ask("where?", "a y a a z a", max_answer_len=3, top_k=9, always_answer=True)

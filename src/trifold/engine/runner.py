@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -58,7 +58,7 @@ class Runner:
         self._limits = limits or Limits()
         self._budget = budget
 
-    def map(self, items: Iterable[tuple[Id, Mapping[str, Any]]]) -> Iterator[tuple[Id, Any]]:
+    def map(self, items: Iterable[tuple[Id, Mapping[str, Any]]]) -> Generator[tuple[Id, Any], None, None]:
         """The reply to each (id, raw request), in order, as (id, reply) or (id, exception).
 
         An error belongs to its own item and never touches another. At most two look-aheads of requests are held

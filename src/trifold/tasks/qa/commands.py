@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from trifold.task import Host, Limits
 __all__ = ["ask", "check", "evaluate"]
 
 _ALTERNATIVES = 3
+_WORTH_SHOWING = 0.01
 _ROWS_THAT_DO_NOT_FIT = 3
 
 _model = click.option("--model", default="default", show_default=True, help="A name, name@version, or a model folder.")
@@ -70,6 +72,9 @@ def ask(
         return
     from trifold.tasks.qa.render import print_reply
 
+    if top_k is None:
+        kept = tuple(a for i, a in enumerate(reply.answers) if i == 0 or a.score >= _WORTH_SHOWING)
+        reply = replace(reply, answers=kept)
     closest = None
     if not reply.answers:
         closest = reader.ask(question, texts, always_answer=True, max_answer_len=max_answer_len)

@@ -1,0 +1,119 @@
+"""From a checkpoint to the graphs of a model folder, with a tiny random BERT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from doubles import bert_tokenizer, qa_task
+from trifold.engine.session import Session
+from trifold.models.quantise import quantise_weight
+from trifold.task import Limits, Unit
+from trifold.tasks.qa.export import export_reader
+
+torch = pytest.importorskip("torch")
+
+WORDS = "the quick brown fox jumps over a lazy dog and reads some more words than fit"
+
+
+def units(count: int) -> list[Unit]:
+    task = qa_task(length=128, stride=16)
+    words = WORDS.split()
+    texts = [" ".join(words[i % 8 :] * (1 + i % 3)) for i in range(count)]
+    requests = [task.check({"question": f"where {i}?", "passage": text}, Limits()) for i, text in enumerate(texts)]
+    return [unit for request in requests for unit in task.encode(request).units]
+
+
+@pytest.fixture(scope="module", params=["float16", "float32"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A model folder's graphs, and the reader they were made of."""
+    from transformers import BertConfig, BertForQuestionAnswering
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=bert_tokenizer().get_vocab_size(),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=128,
+    )
+    reader: Any = BertForQuestionAnswering(config)
+    reader.eval()
+    for parameter in reader.parameters():
+        parameter.data *= 4  # random weights are so small that every answer is alike
+    folder = tmp_path_factory.mktemp("exported")
+    reader.to(getattr(torch, request.param)).save_pretrained(folder)
+    export_reader(folder, units(20), units(1)[0])
+    return folder, reader.float()
+
+
+def expected(reader: Any, unit: Unit) -> tuple[Any, Any]:
+    with torch.no_grad():
+        out = reader(**{name: torch.tensor(array[None]) for name, array in unit.arrays.items()})
+    return out.start_logits[0].numpy(), out.end_logits[0].numpy()
+
+
+def test_the_fp32_graph_computes_what_torch_computes(exported: tuple[Path, Any]) -> None:
+    folder, reader = exported
+    session = Session(folder / "model.fp32.onnx")
+    for unit in units(10):
+        (found,) = session.run([unit])
+        start, end = expected(reader, unit)
+        np.testing.assert_allclose(found["start_logits"], start, atol=1e-4)
+        np.testing.assert_allclose(found["end_logits"], end, atol=1e-4)
+
+
+def test_the_int8_graph_is_close(exported: tuple[Path, Any]) -> None:
+    folder, reader = exported
+    session = Session(folder / "model.int8.onnx")
+    for unit in units(10):
+        (found,) = session.run([unit])
+        start, _ = expected(reader, unit)
+        assert np.abs(found["start_logits"] - start).max() < 0.1 * np.abs(start).max()
+
+
+@pytest.mark.parametrize("graph", ["model.int8.onnx", "model.fp32.onnx"])
+def test_a_window_does_not_depend_on_its_neighbours(exported: tuple[Path, Any], graph: str) -> None:
+    session = Session(exported[0] / graph)
+    batch = units(16)
+    assert len({unit.cost for unit in batch}) > 1, "nothing is padded"
+    for unit, together in zip(batch, session.run(batch), strict=True):
+        (alone,) = session.run([unit])
+        for name in alone:
+            np.testing.assert_allclose(together[name], alone[name], atol=1e-4)
+
+
+def test_graphs_hold_no_second_copy_of_the_weights(exported: tuple[Path, Any]) -> None:
+    folder, _ = exported
+    weights = (folder / "model.safetensors").stat().st_size
+    import onnx
+
+    graph = onnx.load(folder / "model.fp32.onnx", load_external_data=False)
+    inside = sum(len(t.raw_data) for t in graph.graph.initializer)
+    assert inside < 0.05 * weights
+    locations = {e.value for t in graph.graph.initializer for e in t.external_data if e.key == "location"}
+    assert locations == {"model.safetensors"}
+
+
+def test_the_probe_holds_where_it_was_made(exported: tuple[Path, Any]) -> None:
+    folder, _ = exported
+    assert Session(folder / "model.int8.onnx").agrees_with(folder / "probe.json")
+
+
+@pytest.mark.parametrize("rows", [6, 7])
+def test_quantised_weights_saturate_on_no_processor(rows: int) -> None:
+    """vpmaddubsw adds two products of unsigned 8 bits and signed 8 bits in 16 bits."""
+    chance = np.random.default_rng(0)
+    weight = chance.normal(0, 1, (rows, 200)).astype(np.float32)
+    weight[:2] = 3.0  # two large neighbours of one sign, the case that overflows
+    integers, steps = quantise_weight(weight)
+    assert integers.dtype == np.int8
+    padded = np.concatenate([integers, np.zeros((rows % 2, 200), np.int8)]).astype(int)
+    pairs = padded.reshape(-1, 2, 200)
+    assert (np.maximum(pairs, 0).sum(1) * 255 <= 32767).all()
+    assert (np.minimum(pairs, 0).sum(1) * 255 >= -32768).all()
+    np.testing.assert_allclose(integers * steps, weight, atol=float(0.51 * steps.max()))
