@@ -94,6 +94,7 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
     settings = QaSettings(WindowSize(384, 128), True, ("en",), frozenset({"Latin"}), Calibration())
     task = QaTask("default@0", QaTokenizer.from_file(folder / "tokenizer.json"), settings)
     squad, natural = read_examples(data / SQUAD), read_examples(data / NATURAL)
+    origin = provenance(data, len(squad), len(natural))
     unanswerable = [example for example in squad if not example.golds]
     say("export")
     ranges = [*spread_over(squad, RANGES_EACH), *spread_over(natural, RANGES_EACH)]
@@ -122,7 +123,7 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
             del found[key]
         metrics.append({"data": name, "always_answer": always, "precision": precision, **found})
         say(f"{name} {precision}: F1 {found['f1']:.2f}, ECE {found['ece']:.3f}, AUROC {found['auroc']:.3f}")
-    facts = {**base, **provenance(data, len(squad), len(natural)), "task_settings": calibrated, "metrics": metrics}
+    facts = {**base, **origin, "task_settings": calibrated, "metrics": metrics}
     (folder / "README.md").write_text(card(facts, NOTES), encoding="utf-8")
     write_manifest(folder, facts).verify()
 

@@ -31,7 +31,9 @@ def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit) -> list[di
     """Write `model.fp32.onnx` and `model.int8.onnx`, with a probe for the latter, beside a checkpoint.
 
     folder: holds config.json and model.safetensors. windows: a few hundred windows of training text, from which the
-    int8 graph learns what its activations look like. probe: a window whose contents may be published. Returns the `graphs` of the manifest. Raises MissingExtra.
+    int8 graph learns what its activations look like. probe: a window whose contents may be published.
+
+    Returns the `graphs` of the manifest. Raises MissingExtra.
     """
     try:
         import onnx
