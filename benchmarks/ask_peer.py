@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import resource
+import re
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -27,7 +28,8 @@ def main(model: str, batch: str) -> None:
     began = time.perf_counter()
     answers = [answer["answer"] for answer in ask(rows["asked"])]
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text()  # not getrusage, which counts the starting process too
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024  # type: ignore[union-attr]
     json.dump({"answers": answers, "seconds": seconds, "peak_mb": peak}, sys.stdout)
 
 

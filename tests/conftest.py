@@ -17,6 +17,12 @@ ECHO = Path(__file__).parent / "echo"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_report_header() -> str:
+    if DATA is None:
+        return "TRIFOLD_DATA is not set: tests that need the data are skipped"
+    return f"data: {DATA}"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "full" in config.getoption("markexpr"):
         return

@@ -21,7 +21,8 @@ __all__ = ["in_words", "print_evaluation", "print_reply", "print_survey", "print
 _BEST, _OTHER, _CLOSEST = "bold black on green", "black on yellow", "reverse dim"
 _CONTEXT = 280
 _SHOWN = 20
-_WORDS = ((0.9, "almost certain"), (0.7, "likely"), (0.5, "rather likely"), (0.25, "doubtful"), (0.0, "a guess"))
+_PASSAGES_SHOWN = 4
+_WORDS = ((0.9, "almost certain"), (0.7, "likely"), (0.5, "rather likely"), (0.25, "uncertain"), (0.0, "weak"))
 
 
 def in_words(score: float) -> str:
@@ -62,6 +63,8 @@ def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest
     shown = reply.answers or (closest.answers if closest else ())
     for index, passage in enumerate(passages):
         own = [answer for answer in shown if answer.passage == index]
+        if not own and len(passages) > _PASSAGES_SHOWN:
+            continue
         if len(passages) > 1:
             console.print(f"[dim]passage {index + 1}[/]")
         styles = [_CLOSEST if not reply.answers else _BEST if a is shown[0] else _OTHER for a in own]
@@ -101,7 +104,7 @@ def _print_silence(console: Console, reply: Reply, closest: Reply | None, passag
 
 def _excerpt(console: Console, passage: str, answers: Sequence[Answer], styles: Sequence[str]) -> Text:
     """The surroundings of the answers, each marked in its place; » « where there are no colours."""
-    plain = console.color_system is None
+    plain = console.color_system is None or console.no_color
     pieces = Text()
     for first, last in _surroundings(passage, answers):
         if first > 0:
