@@ -100,7 +100,14 @@ def dynamic(folder: Path, scratch: Path) -> Run:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(scratch / "folded.onnx")
     onnxruntime.InferenceSession(str(inline), options, providers=["CPUExecutionProvider"])
-    quantize_dynamic(scratch / "folded.onnx", path, weight_type=QuantType.QInt8, reduce_range=True, per_channel=True)
+    quantize_dynamic(
+        scratch / "folded.onnx",
+        path,
+        weight_type=QuantType.QInt8,
+        reduce_range=True,
+        per_channel=True,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of the fused operators
+    )
     return Session(path).run
 
 

@@ -32,8 +32,7 @@ def main() -> int:
         passages = [(HERE / name).read_text(encoding="utf-8") for name in part["files"]]
         for entry in part["questions"]:
             reply = reader.ask(entry["question"], passages)
-            closest = None if reply.answers else reader.ask(entry["question"], passages, always_answer=True)
-            print_reply(console, reply, passages, closest)
+            print_reply(console, reply, passages)
             found = reply.answers[0].text if reply.answers else None
             if found not in (entry["expected"] or [None]):
                 wrong.append(f"{entry['question']} Expected {entry['expected'] or 'no answer'}, found {found!r}.")

@@ -109,14 +109,14 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
         *spread_over(unanswerable, NEARLY_ANSWERED),
         *spread_over(off_topic(natural), OFF_TOPIC),
     ]
-    with terminal.progress("calibrate", len(fit_on)) as progress:
+    with terminal.progress("calibrate") as progress:
         calibration = fit_calibration(loaded, fit_on, progress)
     calibrated = {**settings.to_dict(), "calibration": calibration.to_dict()}
     written = write_manifest(folder, {**base, "task_settings": calibrated})
     metrics = []
     for name, always, precision in DEV:
         examples = spread_over(read_examples(data / name), limit)
-        with terminal.progress(f"{name} {precision}", len(examples)) as progress:
+        with terminal.progress(f"{name} {precision}") as progress:
             reader = Reader(open_model(written, precision))
             found = evaluate(reader, examples, always_answer=always, progress=progress).to_dict()
         for key in ("model", "questions_per_second"):

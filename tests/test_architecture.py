@@ -13,7 +13,7 @@ import trifold
 
 SOURCE = Path(trifold.__file__).parent
 FLOORS = ["interfaces", "jobs", "tasks", "engine", "models"]
-BASEMENT = ["plugins", "task", "errors"]
+BASEMENT = ["plugins", "printable", "task", "errors"]
 
 
 def imports(path: Path) -> set[str]:
@@ -23,6 +23,7 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names if node.module != "trifold")
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
     return {name for name in found if name.split(".")[0] == "trifold"}

@@ -6,16 +6,20 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
+import trifold
 from conftest import Run
 from doubles import EXAMPLES
+from trifold.tasks.qa.metrics import best_over, exact_match, f1
 
 ADA = "The report was written by Ada Lovelace in 1843."
 
@@ -143,7 +147,12 @@ def test_evaluate_gives_the_documented_figures(run: Run, tmp_path: Path) -> None
     parts = ["n", "exact", "f1"]
     assert list(facts) == [*parts, "has_answer", "no_answer", "ece", "auroc", "model", "questions_per_second"]
     assert (facts["n"], facts["has_answer"]["exact"], facts["no_answer"]["exact"]) == (3, 100, 0)
-    assert json.loads((tmp_path / "p.json").read_text())["a"] == "Ada Lovelace"
+    answers = json.loads((tmp_path / "p.json").read_text())
+    assert answers["a"] == "Ada Lovelace"
+    golds = {str(row["id"]): gold for row, (_, gold) in zip(rows, asked, strict=True)}
+    for name, metric in (("exact", exact_match), ("f1", f1)):
+        expected = mean(best_over(metric, answers[i], [gold] if gold else []) for i, gold in golds.items())
+        assert facts[name] == pytest.approx(100 * expected, abs=1e-3)
     assert "has answer" in run("evaluate", str(data), "--limit", "2").stdout
 
 
@@ -155,7 +164,13 @@ def test_evaluate_writes_nothing_when_it_fails(run: Run, tmp_path: Path) -> None
     assert done.returncode == 2
     assert "trifold check" in done.stderr
     assert not (tmp_path / "p.json").exists()
-    assert run("evaluate", str(tmp_path / "d.jsonl"), "--predictions", "/no/where").returncode == 2
+    good = {"id": "same", "question": "Who?", "context": ADA, "answers": {"text": [], "answer_start": []}}
+    (tmp_path / "d.jsonl").write_text((json.dumps(good) + "\n") * 2)
+    nowhere = run("evaluate", str(tmp_path / "d.jsonl"), "--predictions", "/no/where")
+    assert (nowhere.returncode, "its folder does not exist" in nowhere.stderr) == (2, True)
+    twice = run("evaluate", str(tmp_path / "d.jsonl"), "--predictions", str(tmp_path / "p.json"))
+    assert (twice.returncode, "'same' is the id of several questions" in twice.stderr) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.jsonl"]
 
 
 def test_check_reports_and_repairs(run: Run, tmp_path: Path) -> None:
@@ -197,10 +212,37 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_reader_of_the_output_may_leave(run: Run) -> None:
-    command = f"{sys.executable} -m trifold --help | true"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+@pytest.mark.parametrize("words", ["--help", f"ask 'Who?' --passage '{ADA}' --json", "models show"])
+def test_a_reader_of_the_output_may_leave(words: str) -> None:
+    command = f"{sys.executable} -m trifold {words} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_streams_that_are_closed_full_or_of_another_encoding(run: Run) -> None:
+    ask = f"{sys.executable} -m trifold ask 'Who wrote it?'"
+    for command, code, says in (
+        (f"{ask} --passage-file - <&-", 2, "standard input: cannot be read (it is closed)"),
+        (f"{ask} --passage '{ADA}' >/dev/full", 1, "the output cannot be written"),
+        (f"{ask} --passage '{ADA}' >&-", 0, ""),
+    ):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        assert says in done.stderr
+    for words in (("--json",), ()):
+        other = run("ask", "Qui ?", "--passage", "C'est Zoë 🎉.", *words, "--always-answer", PYTHONIOENCODING="ascii")
+        assert other.returncode == 0, other.stderr
+
+
+def test_names_and_ids_are_shown_as_they_are(run: Run, tmp_path: Path) -> None:
+    bad = {"id": "\x1b[31m[/red]\ud800", "question": "", "context": ADA, "answers": []}
+    (tmp_path / "d.jsonl").write_text(json.dumps(bad) + "\n")
+    for words in ((), ("--json",), ("--repair", str(tmp_path / "out.jsonl"))):
+        done = run("check", str(tmp_path / "d.jsonl"), *words)
+        assert done.returncode == 3, done.stderr
+        assert "\x1b" not in done.stdout
+    shutil.copytree(Path(trifold.__file__).parent / "models/embedded/default@0", tmp_path / "b[/x]")
+    assert run("models", "show", str(tmp_path / "b[/x]")).returncode == 0
 
 
 def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from doubles import bert_tokenizer, qa_task
 from trifold.engine.session import Session
-from trifold.models.quantise import quantise_weight
+from trifold.models.quantise import compensated, quantise_weight
 from trifold.task import Limits, Unit
 from trifold.tasks.qa.export import export_reader
 
@@ -104,16 +104,33 @@ def test_the_probe_holds_where_it_was_made(exported: tuple[Path, Any]) -> None:
     assert Session(folder / "model.int8.onnx").agrees_with(folder / "probe.json")
 
 
-@pytest.mark.parametrize("rows", [6, 7])
-def test_quantised_weights_saturate_on_no_processor(rows: int) -> None:
+def assert_no_saturation(integers: np.ndarray[Any, Any]) -> None:
     """vpmaddubsw adds two products of unsigned 8 bits and signed 8 bits in 16 bits."""
-    chance = np.random.default_rng(0)
-    weight = chance.normal(0, 1, (rows, 200)).astype(np.float32)
-    weight[:2] = 3.0  # two large neighbours of one sign, the case that overflows
-    integers, steps = quantise_weight(weight)
     assert integers.dtype == np.int8
-    padded = np.concatenate([integers, np.zeros((rows % 2, 200), np.int8)]).astype(int)
-    pairs = padded.reshape(-1, 2, 200)
+    padded = np.concatenate([integers, np.zeros((len(integers) % 2, integers.shape[1]), np.int8)]).astype(int)
+    pairs = padded.reshape(-1, 2, integers.shape[1])
     assert (np.maximum(pairs, 0).sum(1) * 255 <= 32767).all()
     assert (np.minimum(pairs, 0).sum(1) * 255 >= -32768).all()
+
+
+@pytest.fixture(params=[6, 7])
+def weight(request: pytest.FixtureRequest) -> np.ndarray[Any, Any]:
+    drawn = np.random.default_rng(0).normal(0, 1, (request.param, 200)).astype(np.float32)
+    drawn[:2] = 3.0  # two large neighbours of one sign, the case that overflows
+    return drawn
+
+
+def test_quantised_weights_saturate_on_no_processor(weight: np.ndarray[Any, Any]) -> None:
+    integers, steps = quantise_weight(weight)
+    assert_no_saturation(integers)
     np.testing.assert_allclose(integers * steps, weight, atol=float(0.51 * steps.max()))
+
+
+def test_compensated_rounding_is_closer_and_saturates_nowhere(weight: np.ndarray[Any, Any]) -> None:
+    rows = np.random.default_rng(1).normal(0, 1, (500, len(weight))).astype(np.float32)
+    rows += rows[:, :1]  # inputs that move together, so that one weight can make up for another
+    errors = []
+    for integers, steps in (quantise_weight(weight), compensated(weight, rows)):
+        assert_no_saturation(integers)
+        errors.append(float(((rows @ (integers * steps) - rows @ weight) ** 2).mean()))
+    assert errors[1] < errors[0]

@@ -71,11 +71,17 @@ def test_the_threshold_earns_the_most(pairs: list[tuple[float, bool]]) -> None:
     answer = 1 - abstain
     threshold = fit_threshold(null, answer, abstain)
     earned = np.where(null > threshold, abstain, answer).sum()
-    every = [np.where(null > t, abstain, answer).sum() for t in [-1.0, *null, 2.0]]
+    # No probability is below 0, so a question with a null of exactly 0 is always answered.
+    every = [np.where(null > t, abstain, answer).sum() for t in [*null, 0.0, 1.0]]
+    below_all = abstain.sum() if null.min() > 0 else 0.0
     assert 0 <= threshold <= 1
-    # Abstaining on everything may need a threshold below 0, which no probability is.
-    best_allowed = max(every[1:]) if null.min() == 0 else max(every)
-    assert earned == best_allowed or null.min() == 0
+    assert earned == max(*every, below_all)
+
+
+def test_ece_does_not_depend_on_the_order_of_the_questions() -> None:
+    score, right = np.full(3000, 0.5), np.repeat([1.0, 0.0], 1500)
+    assert expected_calibration_error(score, right) == pytest.approx(0)
+    assert expected_calibration_error(score, right[::-1]) == pytest.approx(0)
 
 
 @pytest.mark.parametrize("facts", [{}, {"answer": {}, "null": {"slope": math.nan}, "threshold": 0.5}, {"answer": 1}])

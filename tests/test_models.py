@@ -51,6 +51,22 @@ def test_a_model_that_does_not_exist(name: str, says: str) -> None:
         find(name)
 
 
+def test_a_folder_in_the_working_directory_does_not_take_a_models_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qa_folder(tmp_path / "default", {})
+    monkeypatch.chdir(tmp_path)
+    assert find("default").path.is_absolute()
+    assert find("./default").path == Path("default")
+
+
+def test_a_registered_folder_is_what_its_name_says(home: Path) -> None:
+    qa_folder(home / "mine@7", {})
+    (home / "mine@7").rename(home / "yours@1")
+    with pytest.raises(ModelDamaged, match="expected the model yours@1, found mine@7"):
+        find("yours")
+
+
 def test_a_damaged_model_is_listed_as_such(home: Path) -> None:
     qa_folder(home / "mine@1", {})
     (home / "mine@1" / MANIFEST).write_text("{")
@@ -64,11 +80,15 @@ def test_a_damaged_model_is_listed_as_such(home: Path) -> None:
     [
         ({"format": 2}, "expected format 1, found 2"),
         ({"graphs": None}, "expected 'graphs' to be a list, found NoneType"),
-        ({"graphs": [{"file": "nowhere.onnx", "precision": "fp32"}]}, "without its file"),
+        ({"graphs": [{"file": "nowhere.onnx", "precision": "fp32"}]}, "fp32 graph is not among the files"),
         ({"graphs": [{"file": "model.onnx", "precision": "fp32", "probe": "p"}]}, "probe of model.onnx"),
         ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads out of the folder"),
         ({"files": {"/etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads out of the folder"),
         ({"files": {"model.onnx": {}}}, "no size and hash"),
+        ({"files": {"model.onnx": {"bytes": "9", "sha256": ""}}}, "no size and hash"),
+        ({"graphs": [{"file": [], "precision": "fp32"}]}, "fp32 graph is not among the files"),
+        ({"graphs": [{"file": "model.onnx", "precision": "fp32", "probe": [1]}]}, "probe of model.onnx"),
+        ({"graphs": ["model.onnx"]}, "without a precision"),
         ({"name": "../x"}, "must be of a-z"),
     ],
 )
@@ -106,7 +126,25 @@ def test_files_of_another_kind(tmp_path: Path, file: str) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("settings", [{}, {"window": {"length": 10, "stride": 1}}])
+def test_a_file_that_is_not_the_models(tmp_path: Path) -> None:
+    qa_folder(tmp_path / "m@1", {})
+    (tmp_path / "m@1" / "more.json").write_text("{}")
+    with pytest.raises(ModelDamaged, match=r"the file more\.json is not one of the model's"):
+        load(tmp_path / "m@1")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"window": {"length": 10, "stride": 1}},
+        {"window": {"length": 384, "stride": -1}},
+        {"window": {"length": "384", "stride": 1}},
+        {"languages": "en"},
+        {"scripts": [1]},
+        {"null": "false"},
+    ],
+)
 def test_settings_that_do_not_fit(tmp_path: Path, settings: dict[str, Any]) -> None:
     folder = qa_folder(tmp_path / "m@1", {})
     change(tmp_path / "m@1", task_settings={**folder.task_settings, **settings} if settings else {})
@@ -141,6 +179,44 @@ def test_a_graph_that_computes_otherwise_here_gives_way_to_the_next(tmp_path: Pa
     with_probe(tmp_path / "unsound@1", 5.0)
     with pytest.warns(RuntimeWarning, match="its int8 graph computes other values on this processor"):
         assert open_model(read_folder(tmp_path / "unsound@1")).precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": {}},
+        {"outputs": {}},
+        {"inputs": {"input_ids": 5}},
+        {"outputs": {"start_logits": [0], "end_logits": [0]}},
+        {"tolerance": "NaN"},
+        {"tolerance": None},
+    ],
+)
+def test_a_probe_that_does_not_fit_its_graph(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = tmp_path / "m@1"
+    with_probe(folder, 0.0)
+    probe = json.loads((folder / "probe.json").read_text())
+    (folder / "probe.json").write_text(json.dumps({**probe, **change}))
+    with pytest.raises(ModelDamaged, match="not a probe of its graph"):
+        Session(folder / "fast.onnx").agrees_with(folder / "probe.json")
+
+
+def test_a_reader_without_a_graph(tmp_path: Path) -> None:
+    qa_folder(tmp_path / "m@1", {}, graphs=[])
+    with pytest.raises(ModelDamaged, match="has no graph"):
+        load(tmp_path / "m@1")
+
+
+@pytest.mark.parametrize("name", ["m" * 300, "." * 300, "/" + "m" * 300])
+def test_names_that_are_too_long(name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        find(name)
+
+
+@pytest.mark.parametrize("name", [None, 5, b"default", ""])
+def test_names_of_another_kind(name: Any) -> None:
+    with pytest.raises(InvalidInput, match="expected a name or a folder"):
+        load(name)
 
 
 def test_a_session_pads_and_cuts(tmp_path: Path) -> None:

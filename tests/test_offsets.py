@@ -105,6 +105,17 @@ def test_an_emoji_of_several_tokens_is_one_answer(task: str) -> None:
     assert all(text in {"x", "👨‍👩‍👧‍👦", "y", "x 👨‍👩‍👧‍👦", "👨‍👩‍👧‍👦 y", "x 👨‍👩‍👧‍👦 y"} for text in texts)
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("text", ["ab cd  ef", " ab\n\ncd\tef ", "ab, cd. ef!"])
+def test_every_word_can_be_the_answer(task: str, text: str) -> None:
+    tokens = QaTokenizer({"bert": bert_tokenizer, "roberta": roberta_tokenizer}[task]()).passage(text)
+    starts = {int(at) for at in tokens.starts[tokens.may_start]}
+    ends = {int(at) for at in tokens.ends[tokens.may_end]}
+    for word in ("ab", "cd", "ef"):
+        assert text.index(word) in starts
+        assert text.index(word) + 2 in ends
+
+
 def test_words_are_not_split_and_unspaced_scripts_are() -> None:
     word = boundaries("naïve re\u0301sume\u0301 東京 2020年").word
     text = "naïve re\u0301sume\u0301 東京 2020年"

@@ -79,11 +79,6 @@ def test_ask_raises_what_is_wrong(tiny: Reader) -> None:
         tiny.ask("", "x")
 
 
-def test_an_empty_model_name() -> None:
-    with pytest.raises(InvalidInput, match="expected a name or a folder"):
-        load("")
-
-
 def test_text_in_another_script_is_warned_about(tiny: Reader) -> None:
     (warning,) = tiny.ask("where is x?", "Он родился в Москве в 1949 году.").warnings
     assert "the passage has text in Cyrillic script" in warning

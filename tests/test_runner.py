@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,3 +97,43 @@ def test_a_request_without_units_is_answered(loaded: Loaded) -> None:
 
 def test_nothing_in_gives_nothing_out(loaded: Loaded) -> None:
     assert list(Runner(loaded).map([])) == []
+
+
+def test_what_came_before_a_failure_of_the_source_is_answered(loaded: Loaded) -> None:
+    def source() -> Iterator[tuple[int, dict[str, str]]]:
+        for i in range(5):
+            yield i, {"text": f"row {i}"}
+        raise OSError("the disk is gone")
+
+    replies = Runner(loaded).map(source())
+    assert [next(replies) for _ in range(5)] == [(i, f"row {i}") for i in range(5)]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(replies)
+
+
+def test_leaving_early_drops_what_has_not_started(loaded: Loaded) -> None:
+    computed = 0
+
+    class Slow:
+        def run(self, units: list[Unit]) -> list[Any]:
+            nonlocal computed
+            computed += len(units)
+            time.sleep(0.002)
+            return [{"echoed": unit.arrays["codes"]} for unit in units]
+
+    slow = replace(loaded, session=Slow())  # type: ignore[arg-type]
+    replies = Runner(slow, budget=Budget(1, 0, 8 * 400)).map((i, {"text": "8 chars."}) for i in range(10_000))
+    next(replies)
+    replies.close()
+    time.sleep(0.05)
+    stopped_at = computed
+    time.sleep(0.1)
+    assert computed == stopped_at < 800
+
+
+def test_progress_is_told(loaded: Loaded) -> None:
+    told: list[tuple[int, int]] = []
+    runner = Runner(loaded, budget=Budget(8, 0, 10**6))
+    list(runner.map([(0, {"text": "x" * 80})], computed=lambda done, total: told.append((done, total))))
+    assert told[-1] == (10, 10)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -6,7 +6,7 @@ knows nothing else about it. A *plugin* (entry point group `trifold.tasks`) brin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-__all__ = ["Arrays", "Encoded", "Host", "Limits", "Plugin", "Task", "Unit"]
+__all__ = ["Arrays", "Encoded", "Host", "Limits", "Plugin", "Progress", "Task", "Unit", "no_progress"]
 
 Req = TypeVar("Req")
 Rep = TypeVar("Rep", covariant=True)
@@ -81,6 +81,12 @@ class Task(Protocol[Req, Rep]):
         """The reply, from the memo of `encode` and the outputs of its units, in their order."""
 
 
+class Progress(Protocol):
+    """Called as work goes on."""
+
+    def __call__(self, done: int, total: int, /) -> None: ...
+
+
 class Host(Protocol):
     """What the command line lends to a plugin's commands (`click.pass_obj`)."""
 
@@ -90,14 +96,15 @@ class Host(Protocol):
     err: Console
     """Standard error: progress, warnings."""
 
-    def progress(self, label: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-        """A progress display with the time left, shown once the work has taken two seconds.
-
-        The value is a function to call with the number of items done so far.
-        """
+    def progress(self, label: str) -> AbstractContextManager[Progress]:
+        """A progress display with the time left, shown once the work has taken two seconds."""
 
     def print_json(self, value: object) -> None:
         """Write one JSON document to standard output, the same on a terminal and in a pipe."""
+
+
+def no_progress(done: int, total: int, /) -> None:
+    """For work that nobody watches."""
 
 
 class Plugin(Protocol):

@@ -65,9 +65,9 @@ def echo(host: Host, texts: tuple[str, ...], model: str) -> None:
     from trifold.models.registry import find
 
     runner = Runner(open_model(find(model)))
-    with host.progress("echo", len(texts)) as progress:
+    with host.progress("echo") as progress:
         for done, (number, reply) in enumerate(runner.map((i, {"text": t}) for i, t in enumerate(texts)), 1):
-            progress(done)
+            progress(done, len(texts))
             host.print_json({"number": number, "echo": reply})
 
 

@@ -12,7 +12,7 @@ from trifold.engine.executor import executor, threads
 from trifold.engine.loaded import Loaded
 from trifold.engine.planner import Budget, plan
 from trifold.errors import EngineError, TrifoldError
-from trifold.task import Arrays, Limits, Unit
+from trifold.task import Arrays, Limits, Progress, Unit, no_progress
 
 __all__ = ["CPU_BUDGET", "Runner"]
 
@@ -39,6 +39,7 @@ class _Group(Generic[Id]):
 
     entries: list[_Entry[Id]] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
+    broken: BaseException | None = None
     batches: list[tuple[list[int], Future[list[Arrays]]]] = field(default_factory=list)
 
     def cancel(self) -> None:
@@ -58,35 +59,55 @@ class Runner:
         self._limits = limits or Limits()
         self._budget = budget
 
-    def map(self, items: Iterable[tuple[Id, Mapping[str, Any]]]) -> Generator[tuple[Id, Any], None, None]:
+    def map(
+        self, items: Iterable[tuple[Id, Mapping[str, Any]]], *, computed: Progress = no_progress
+    ) -> Generator[tuple[Id, Any], None, None]:
         """The reply to each (id, raw request), in order, as (id, reply) or (id, exception).
 
         An error belongs to its own item and never touches another. At most two look-aheads of requests are held
         in memory; while one is drained, the next is already being computed. Leaving the iterator early drops
-        what has not started.
+        what has not started. When the source raises, its error follows the replies to what it gave before.
+
+        computed: told how many units of the requests that are waited for are done, and how many there are.
         """
         source = iter(items)
         waiting: deque[_Group[Id]] = deque()
         # The first group is small and each next one larger, so that the first replies come at once.
         lookahead = min(self._budget.batch * threads(), self._budget.lookahead)
         try:
-            while group := self._read(source, lookahead):
-                self._submit(group)
+            group = self._read(source, lookahead)
+            while group.entries:
                 waiting.append(group)
-                lookahead = min(lookahead * 2, self._budget.lookahead)
+                self._submit(group)
+                if group.broken is not None:
+                    break
                 if len(waiting) > 1:
-                    yield from self._drain(waiting.popleft())
+                    yield from self._drain(waiting.popleft(), computed)
+                lookahead = min(lookahead * 2, self._budget.lookahead)
+                group = self._read(source, lookahead)
             while waiting:
-                yield from self._drain(waiting.popleft())
+                yield from self._drain(waiting.popleft(), computed)
+            if group.broken is not None:
+                raise group.broken
         finally:
             for group in waiting:
                 group.cancel()
 
-    def _read(self, source: Iterator[tuple[Id, Mapping[str, Any]]], lookahead: int) -> _Group[Id] | None:
-        """The next requests, encoded, up to a total cost; None at the end."""
+    def _read(self, source: Iterator[tuple[Id, Mapping[str, Any]]], lookahead: int) -> _Group[Id]:
+        """The next requests, encoded, up to a total cost; none at the end.
+
+        When the source itself fails, what it gave before is kept, and the failure waits until that is answered.
+        """
         group: _Group[Id] = _Group()
         cost = 0
-        for identifier, raw in source:
+        while cost < lookahead:
+            try:
+                identifier, raw = next(source)
+            except StopIteration:
+                break
+            except Exception as error:
+                group.broken = error
+                break
             entry = _Entry(identifier, first=len(group.units))
             group.entries.append(entry)
             try:
@@ -100,21 +121,18 @@ class Runner:
                 entry.count = len(encoded.units)
                 group.units.extend(encoded.units)
                 cost += sum(unit.cost for unit in encoded.units) or 1
-            if cost >= lookahead:
-                break
-        return group if group.entries else None
+        return group
 
     def _submit(self, group: _Group[Id]) -> None:
         if not group.units:
             return
-        if self._session is None:
-            raise EngineError("the task gave work to compute, but the model has no graph.")
+        assert self._session is not None, "a task whose models have no graph gave work to compute"
         for batch in plan(group.units, self._budget):
             units = [group.units[i] for i in batch]
             group.batches.append((batch, executor().submit(self._session.run, units)))
 
-    def _drain(self, group: _Group[Id]) -> Iterator[tuple[Id, Any]]:
-        outputs = self._collect(group)
+    def _drain(self, group: _Group[Id], computed: Progress) -> Iterator[tuple[Id, Any]]:
+        outputs = self._collect(group, computed)
         group.units.clear()
         for entry in group.entries:
             if entry.error is not None:
@@ -122,13 +140,16 @@ class Runner:
                 continue
             yield entry.id, self._decode(entry, outputs[entry.first : entry.first + entry.count])
 
-    def _collect(self, group: _Group[Id]) -> list[Arrays | Exception]:
+    def _collect(self, group: _Group[Id], computed: Progress) -> list[Arrays | Exception]:
         """The outputs of a group's units, or the error of the unit itself."""
         outputs: list[Arrays | Exception] = [EngineError("not computed")] * len(group.units)
+        done = 0
         try:
             for batch, future in group.batches:
                 for index, output in zip(batch, self._results(group, batch, future), strict=True):
                     outputs[index] = output
+                done += len(batch)
+                computed(done, len(outputs))
         finally:
             group.cancel()
         return outputs

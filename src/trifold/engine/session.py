@@ -55,15 +55,20 @@ class Session:
         return [{name: array[i, :n] for name, array in named.items()} for i, n in enumerate(lengths)]
 
     def agrees_with(self, probe: Path) -> bool:
-        """Whether the graph computes here what it computed where it was made, within the probe's tolerance."""
+        """Whether the graph computes here what it computed where it was made, within the probe's tolerance.
+
+        Raises ModelDamaged when the probe is not one of this graph.
+        """
         try:
             recorded: Mapping[str, Any] = json.loads(probe.read_bytes())
-            arrays = {name: np.asarray(v, np.int64) for name, v in recorded["inputs"].items()}
-            expected = {name: np.asarray(v, np.float32) for name, v in recorded["outputs"].items()}
+            arrays = {name: np.array(recorded["inputs"][name], np.int64) for name in self._inputs}
+            expected = {name: np.array(recorded["outputs"][name], np.float32) for name in self._outputs}
             tolerance = float(recorded["tolerance"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelDamaged(f"{probe}: not a recorded probe ({error!r}). Get the model again.") from None
-        found = self.run([Unit(arrays, 1)])[0]
+            found = self.run([Unit(arrays, 1)])[0]
+            if not tolerance > 0 or any(found[name].shape != expected[name].shape for name in self._outputs):
+                raise ValueError("its shapes or its tolerance do not fit")
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, EngineError) as error:
+            raise ModelDamaged(f"{probe}: not a probe of its graph ({error}). Get the model again.") from None
         return all(np.allclose(found[name], expected[name], rtol=0, atol=tolerance) for name in expected)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from trifold.task import Progress
 
 __all__ = ["Terminal"]
 
@@ -35,33 +37,44 @@ class Terminal:
         return Console(stderr=True, highlight=False)
 
     def print_json(self, value: object) -> None:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+        try:
+            text.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:  # another encoding, or half of a surrogate pair in a file's id
+            text = json.dumps(value, indent=2)
+        sys.stdout.write(text + "\n")
 
     @contextmanager
-    def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def progress(self, label: str) -> Iterator[Progress]:
         """A bar on a terminal, a line every ten seconds elsewhere; neither before two seconds have passed."""
         if self.err.is_terminal:
-            with _bar(self.err, label, total) as advance:
+            with _bar(self.err, label) as advance:
                 yield advance
         else:
-            yield _log(self.err, label, total)
+            yield _log(self.err, label)
 
 
 @contextmanager
-def _bar(console: Console, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _bar(console: Console, label: str) -> Iterator[Progress]:
+    from rich import progress
 
-    speed = TextColumn("{task.fields[speed]}")
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(label, total=total, speed="")
+    bar = progress.Progress(
+        progress.TextColumn(label),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[speed]}"),
+        progress.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task(label, total=None, speed="")
     began = time.monotonic()
 
-    def advance(done: int) -> None:
+    def advance(done: int, total: int) -> None:
         seconds = time.monotonic() - began
         if seconds > _PATIENCE:
             bar.start()  # does nothing when it has started
-            bar.update(task, completed=done, speed=f"{done / seconds:,.0f}/s")
+            bar.update(task, completed=done, total=total, speed=f"{done / seconds:,.0f}/s")
 
     try:
         yield advance
@@ -69,17 +82,17 @@ def _bar(console: Console, label: str, total: int | None) -> Iterator[Callable[[
         bar.stop()
 
 
-def _log(console: Console, label: str, total: int | None) -> Callable[[int], None]:
+def _log(console: Console, label: str) -> Progress:
     began = last = time.monotonic()
 
-    def advance(done: int) -> None:
+    def advance(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < _LOG_EVERY or not done:
             return
         last = now
         speed = done / (now - began)
-        rest = f" of {total:,} · {(total - done) / speed:,.0f} s left" if total else ""
-        console.print(f"{label}: {done:,}{rest} · {speed:,.0f}/s", soft_wrap=True)
+        left = (total - done) / speed
+        console.print(f"{label}: {done:,} of {total:,} · {speed:,.0f}/s · {left:,.0f} s left", soft_wrap=True)
 
     return advance

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trifold.printable import printable
 from trifold.task import Host
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def models() -> None:
 @click.pass_obj
 def list_models(host: Host, as_json: bool) -> None:
     """List the models of this machine, oldest version first."""
+    from rich.markup import escape
     from rich.table import Table
 
     from trifold.errors import TrifoldError
@@ -38,7 +40,7 @@ def list_models(host: Host, as_json: bool) -> None:
     table = Table("model", "task", "languages", "graphs", "size", box=None, pad_edge=False)
     for model in found:
         if isinstance(model, TrifoldError):
-            host.err.print(f"[yellow]Warning:[/] {model}")
+            host.err.print(f"[yellow]Warning:[/] {escape(printable(str(model)))}")
             continue
         facts = _brief(model)
         table.add_row(
@@ -71,13 +73,16 @@ def show(host: Host, model: str, as_json: bool) -> None:
         host.print_json(folder.manifest)
         return
     from rich.markdown import Markdown
+    from rich.markup import escape
 
     card = folder.path / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.version}\n\nNo model card."
-    body = text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+    body = printable(text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text)
     width = min(100, shutil.get_terminal_size().columns)
     host.out.print(Markdown(body), width=width)
-    host.out.print(f"\n[dim]{len(folder.manifest['files'])} files, all as they were made, in {folder.path}[/]")
+    host.out.print(
+        f"\n[dim]{len(folder.manifest['files'])} files, all as they were made, in {escape(str(folder.path))}[/]"
+    )
 
 
 def _brief(model: ModelFolder) -> dict[str, Any]:
@@ -85,8 +90,13 @@ def _brief(model: ModelFolder) -> dict[str, Any]:
     return {
         "model": model.version,
         "task": model.task,
-        "languages": list(model.task_settings.get("languages", [])),
+        "languages": [str(language) for language in _list(model.task_settings.get("languages"))],
         "precisions": [graph.precision for graph in model.graphs],
         "bytes": sum(facts["bytes"] for facts in files.values()),
         "path": str(model.path),
     }
+
+
+def _list(value: object) -> list[object]:
+    """What a task calls its languages is the task's own; only a list of them is shown."""
+    return value if isinstance(value, list) else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,16 +72,20 @@ class ModelFolder:
         settings: Mapping[str, Any] = self.manifest["task_settings"]
         return settings
 
-    def verify(self, names: Iterable[str] | None = None) -> None:
-        """Compare files with the sizes and SHA-256 hashes in the manifest; all of them by default.
+    def verify(self) -> None:
+        """Compare the files with the sizes and SHA-256 hashes in the manifest.
 
-        Raises ModelDamaged for the first that is missing or differs.
+        Raises ModelDamaged for the first that is missing, differs, or is not listed there.
         """
         files: Mapping[str, Any] = self.manifest["files"]
-        for name in files if names is None else names:
+        for path in self.path.rglob("*"):
+            name = path.relative_to(self.path).as_posix()
+            if path.is_file() and name not in files and name != MANIFEST and not path.name.startswith("."):
+                raise ModelDamaged(f"{self.path}: the file {name} is not one of the model's. Move it elsewhere.")
+        for name in files:
             path = self.path / name
-            if name not in files or not path.is_file():
-                raise ModelDamaged(f"{self.path}: the file {name} is missing. Get the model again.")
+            if not _is_file(path):
+                raise ModelDamaged(f"{self.path}: the file {name[:80]} is missing. Get the model again.")
             size = path.stat().st_size
             if size != files[name]["bytes"]:
                 raise ModelDamaged(
@@ -90,6 +94,13 @@ class ModelFolder:
                 )
             if hash_file(path) != files[name]["sha256"]:
                 raise ModelDamaged(f"{path}: the contents do not match their hash. Get the model again.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def hash_file(path: Path) -> str:
@@ -104,14 +115,14 @@ def read_folder(path: Path) -> ModelFolder:
     Raises ModelDamaged when the folder is not one, or was written by a newer version.
     """
     source = path / MANIFEST
-    try:
-        manifest = json.loads(source.read_bytes())
-    except FileNotFoundError:
+    if not source.is_file():
         raise ModelDamaged(
             f"{path}: no {MANIFEST} in it, so it is not a trifold model folder. "
             "Give the folder of a model that trifold made."
-        ) from None
-    except (ValueError, OSError) as error:
+        )
+    try:
+        manifest = json.loads(source.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
         raise ModelDamaged(f"{source}: expected a JSON object, found something else ({error}).") from None
     if not isinstance(manifest, dict):
         raise ModelDamaged(f"{source}: expected a JSON object, found {type(manifest).__name__}.")
@@ -132,17 +143,20 @@ def _check_parts(source: Path, manifest: Mapping[str, Any]) -> None:
     """No file name leaves the folder, and every entry has the fields that are read later."""
     if not NAME.fullmatch(manifest["name"]) or not NAME.fullmatch(manifest["version"]):
         raise ModelDamaged(f"{source}: the name and version must be of a-z, 0-9, dot, dash and underscore.")
-    for name, facts in manifest["files"].items():
-        inside = bool(name) and "\\" not in name and not Path(name).is_absolute() and ".." not in Path(name).parts
-        if not inside:
+    files = manifest["files"]
+    for name, facts in files.items():
+        if not name or "\\" in name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ModelDamaged(f"{source}: the file name {name!r} leads out of the folder.")
-        if not (isinstance(facts, dict) and isinstance(facts.get("sha256"), str) and "bytes" in facts):
+        sound = isinstance(facts, dict) and type(facts.get("bytes")) is int and isinstance(facts.get("sha256"), str)
+        if not sound:
             raise ModelDamaged(f"{source}: the file {name!r} has no size and hash.")
     for graph in manifest["graphs"]:
-        known = isinstance(graph, dict) and isinstance(graph.get("precision"), str)
-        if not known or graph.get("file") not in manifest["files"]:
-            raise ModelDamaged(f"{source}: a graph is listed without a precision or without its file.")
-        if graph.get("probe") is not None and graph["probe"] not in manifest["files"]:
+        if not isinstance(graph, dict) or not isinstance(graph.get("precision"), str):
+            raise ModelDamaged(f"{source}: a graph is listed without a precision.")
+        if not isinstance(graph.get("file"), str) or graph["file"] not in files:
+            raise ModelDamaged(f"{source}: the {graph['precision']} graph is not among the files.")
+        probe = graph.get("probe")
+        if probe is not None and (not isinstance(probe, str) or probe not in files):
             raise ModelDamaged(f"{source}: the probe of {graph['file']} is not among the files.")
 
 

@@ -167,7 +167,7 @@ def compensated(weight: Array, rows: Array) -> tuple[Array, Array]:
     _, step = quantise_weight(weight)
     left = weight.astype(np.float64)
     hessian = rows.T.astype(np.float64) @ rows / len(rows)
-    hessian += np.eye(len(weight)) * (_DAMPING * np.trace(hessian) / len(weight))
+    hessian += np.eye(len(weight)) * (_DAMPING * np.trace(hessian) / len(weight) + 1e-9)
     inverse = np.linalg.cholesky(np.linalg.inv(hessian)).T
     integers = np.zeros(weight.shape)
     for i in range(len(weight)):
@@ -207,7 +207,7 @@ def _factor(seen: _Seen, weight: Array) -> Array:
         factor = _balance(seen, weight, alpha)
         integers, steps = quantise_weight(weight * factor[:, None])
         balanced = rows / factor
-        scale = np.abs(balanced).max(axis=1, keepdims=True) / 127
+        scale = np.maximum(np.abs(balanced).max(axis=1, keepdims=True) / 127, 1e-9)
         error = float((((np.rint(balanced / scale) * scale) @ (integers * steps) - wanted) ** 2).mean())
         if best is None or error < best[0]:
             best = (error, factor)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from trifold.errors import ModelNotFound, TrifoldError
+from trifold.errors import ModelDamaged, ModelNotFound, TrifoldError
 from trifold.models.folder import MANIFEST, ModelFolder, read_folder
 
 __all__ = ["find", "home", "listed", "roots"]
@@ -35,7 +35,7 @@ def listed() -> Iterator[ModelFolder | TrifoldError]:
     """Every version in the registry, by name and age; a damaged folder comes as the error it raises."""
     for path in _versions():
         try:
-            yield read_folder(path)
+            yield _registered(path)
         except TrifoldError as error:
             yield error
 
@@ -45,26 +45,39 @@ def find(model: str) -> ModelFolder:
 
     Raises ModelNotFound when there is none, ModelDamaged when its manifest cannot be read.
     """
-    path = Path(model)
-    if (path / MANIFEST).is_file() or (path.is_dir() and _looks_like_path(model)):
-        return read_folder(path)
-    name, at, _ = model.partition("@")
-    candidates = [p for p in _versions() if p.name.partition("@")[0] == name]
-    if at:
-        candidates = [p for p in candidates if p.name == model]
-    if candidates:
-        return read_folder(candidates[-1])
     if _looks_like_path(model):
-        raise ModelNotFound(f"no model folder at {model!r}. Give the path of a folder that holds {MANIFEST}.")
+        return _at_path(model)
+    name, at, _ = model.partition("@")
+    candidates = [p for p in _versions() if p.name.partition("@")[0] == name and (not at or p.name == model)]
+    if candidates:
+        return _registered(candidates[-1])
     known = ", ".join(p.name for p in _versions())
     raise ModelNotFound(
-        f"no model is called {model!r} (there are: {known}). "
-        "`trifold models list` shows them; a folder is given by its path."
+        f"no model is called {model[:80]!r} (there are: {known}). "
+        "`trifold models list` shows them; a folder is given by its path, such as ./folder."
     )
 
 
+def _at_path(model: str) -> ModelFolder:
+    try:
+        found = Path(model).expanduser().is_dir()
+    except OSError:  # such as a name that is too long
+        found = False
+    if not found:
+        raise ModelNotFound(f"no model folder at {model[:80]!r}. Give the path of a folder that holds {MANIFEST}.")
+    return read_folder(Path(model).expanduser())
+
+
+def _registered(path: Path) -> ModelFolder:
+    """A folder of the registry, which must be what its name says: replies name the version that made them."""
+    folder = read_folder(path)
+    if folder.version != path.name:
+        raise ModelDamaged(f"{path}: expected the model {path.name}, found {folder.version}. Rename the folder.")
+    return folder
+
+
 def _looks_like_path(model: str) -> bool:
-    return os.sep in model or "/" in model or model.startswith(".")
+    return os.sep in model or "/" in model or model.startswith((".", "~"))
 
 
 def _versions() -> list[Path]:

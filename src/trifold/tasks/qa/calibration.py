@@ -17,6 +17,9 @@ from trifold.errors import ModelDamaged
 
 __all__ = ["Calibration", "Platt", "fit_platt", "fit_threshold"]
 
+_MOST = 30.0
+"""Log-odds beyond this are of models that are sure of everything, and would only stretch the fit."""
+
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -29,7 +32,8 @@ class Platt:
     offset: float = 0.0
 
     def __call__(self, log_odds: float, windows: int) -> float:
-        z = self.slope * log_odds + self.windows * math.log(max(windows, 1)) + self.offset
+        bounded = min(max(log_odds, -_MOST), _MOST)  # as it was fitted
+        z = self.slope * bounded + self.windows * math.log(max(windows, 1)) + self.offset
         return 1.0 / (1.0 + math.exp(-min(max(z, -500.0), 500.0)))
 
 
@@ -50,10 +54,10 @@ class Calibration:
         try:
             answer, null = Platt(**facts["answer"]), Platt(**facts["null"])
             numbers = [*asdict(answer).values(), *asdict(null).values(), facts["threshold"]]
-            if not all(math.isfinite(number) for number in numbers):
-                raise ValueError("not finite")
+            if not all(math.isfinite(number) for number in numbers) or answer.slope < 0:
+                raise ValueError("not finite, or an answer's slope below 0, which would turn their order round")
             return cls(answer, null, float(facts["threshold"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelDamaged(f"the model's calibration cannot be read ({error!r}).") from None
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def fit_platt(log_odds: Vector, windows: Vector, right: Vector) -> Platt:
 
     log_odds, windows (counts), right (0 or 1): shape (n,), n > 0.
     """
-    z = np.clip(log_odds, -30, 30)
+    z = np.clip(log_odds, -_MOST, _MOST)
     features = np.stack([z, np.log(np.maximum(windows, 1)), np.ones_like(z)], axis=1)
     positive, negative = float(right.sum()), float(len(right) - right.sum())
     target = np.where(right > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))

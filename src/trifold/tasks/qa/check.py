@@ -14,6 +14,8 @@ __all__ = ["check_question", "check_text"]
 _KNOWN = {"id", "question", "passage", "passages", "context", "top_k", "always_answer", "max_answer_len"}
 _MOST_ANSWERS = 1000
 _LONGEST_ANSWER = 10_000
+_PRINTED = 10**18
+"""Larger numbers are not repeated in messages; Python refuses to print the largest."""
 
 
 def check_question(raw: Mapping[str, Any], limits: Limits) -> Question:
@@ -97,7 +99,7 @@ def _too_large(field: str, size: int, limits: Limits) -> None:
 
 def _whole_number(value: object, field: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        shown = value if isinstance(value, int | float) else _kind(value)
+        shown = value if isinstance(value, int | float) and abs(value) < _PRINTED else _kind(value)
         raise InvalidInput(f"{field}: expected a whole number from 1 to {most:,}, found {shown}.", field=field)
     return value
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from trifold.errors import DataError, InvalidInput
+from trifold.errors import InvalidInput
 from trifold.task import Host, Limits
 
 __all__ = ["ask", "check", "evaluate"]
@@ -64,9 +61,13 @@ def ask(
     limit = Limits().text_bytes
     texts = [*passages, *(read_text(file, limit) for file in files)]
     reader = load(model, precision=precision)
-    options: dict[str, Any] = {"always_answer": always_answer, "max_answer_len": max_answer_len}
     wanted = top_k if top_k is not None else (1 if as_json else _ALTERNATIVES)
-    reply = reader.ask(question, texts, top_k=wanted, **options)
+    with host.progress("windows") as progress:
+        # To read, the closest answer is shown even where the passage does not say.
+        always = always_answer or not as_json
+        reply = reader.ask(
+            question, texts, top_k=wanted, always_answer=always, max_answer_len=max_answer_len, progress=progress
+        )
     if as_json:
         host.print_json(reply.to_dict())
         return
@@ -75,10 +76,10 @@ def ask(
     if top_k is None:
         kept = tuple(a for i, a in enumerate(reply.answers) if i == 0 or a.score >= _WORTH_SHOWING)
         reply = replace(reply, answers=kept)
-    closest = None
-    if not reply.answers:
-        closest = reader.ask(question, texts, always_answer=True, max_answer_len=max_answer_len)
-    print_reply(host.out, reply, texts, closest)
+    if always_answer or not reader.task.is_silent(reply.no_answer_score):
+        print_reply(host.out, reply, texts)
+    else:
+        print_reply(host.out, replace(reply, answers=()), texts, closest=reply.answers[:1])
 
 
 @click.command(
@@ -115,18 +116,19 @@ def evaluate(
     how well they tell right from wrong.
     """
     from trifold.tasks.qa.data import read_examples
+    from trifold.tasks.qa.evaluation import check_predictions, spread_over
     from trifold.tasks.qa.evaluation import evaluate as measure
-    from trifold.tasks.qa.evaluation import spread_over
     from trifold.tasks.qa.reader import load
+    from trifold.tasks.qa.textfiles import to_json, write_text
 
-    if predictions is not None and not predictions.absolute().parent.is_dir():
-        raise DataError(f"{predictions}: its folder does not exist. Make it first.")
     examples = spread_over(read_examples(data), limit)
+    if predictions is not None:
+        check_predictions(predictions, examples)
     reader = load(model, precision=precision)
-    with host.progress("evaluate", len(examples)) as progress:
+    with host.progress("evaluate") as progress:
         result = measure(reader, examples, always_answer=always_answer, progress=progress)
     if predictions is not None:
-        _write(predictions, json.dumps(result.predictions(), ensure_ascii=False, indent=0))
+        write_text(predictions, to_json(result.predictions()) + "\n")
     if as_json:
         host.print_json(result.to_dict())
         return
@@ -152,7 +154,7 @@ def check(host: Host, data: Path, repair: Path | None, as_json: bool) -> int:
     """Look through training data: every row that does not fit, why, and what should stand there."""
     from trifold.tasks.qa.survey import survey, write_repaired
 
-    with host.progress("check", None) as progress:
+    with host.progress("check") as progress:
         found = survey(data, progress)
     written = write_repaired(found, repair) if repair is not None else None
     if as_json:
@@ -162,14 +164,3 @@ def check(host: Host, data: Path, repair: Path | None, as_json: bool) -> int:
 
         print_survey(host.out, data, found, repair, written)
     return _ROWS_THAT_DO_NOT_FIT if found.findings else 0
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(f"{path}: cannot be written ({error.strerror}).") from None

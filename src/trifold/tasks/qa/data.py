@@ -14,8 +14,10 @@ from trifold.tasks.qa.textfiles import read_text
 
 __all__ = ["Example", "Row", "read_examples", "read_rows", "to_example"]
 
-_LARGEST = 4_000_000_000
+_LARGEST = 1_000_000_000
 """Bytes of one file, uncompressed; a bomb is refused instead of filling the memory."""
+_HEAD = 1000
+"""So many characters tell SQuAD JSON from JSON lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     text = read_text(str(path), _LARGEST)
     if not text.strip():
         raise DataError(f"{path}: the file is empty. Expected SQuAD JSON or one JSON object a line.")
-    document = _as_document(text)
+    document = _as_document(path, text)
     if isinstance(document, dict) and "data" in document:
         rows = _nested(path, document["data"])
     elif isinstance(document, list):
@@ -86,11 +88,13 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: there is no question in it.")
 
 
-def _as_document(text: str) -> Any:
+def _as_document(path: Path, text: str) -> Any:
     """The file as one JSON value, or None where it is none (JSON lines)."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if '"paragraphs"' in text[:_HEAD] and '"data"' in text[:_HEAD]:
+            raise DataError(f"{path}: broken SQuAD JSON ({error}). Get the file again.") from None
         return None
 
 
@@ -109,7 +113,11 @@ def _squad_row(place: str, context: Any, entry: Any) -> Row:
         return Row(place, {}, Fault(f"expected an object, found a {type(entry).__name__}."))
     answers = entry.get("answers", [])
     if not isinstance(answers, list) or not all(isinstance(a, dict) for a in answers):
-        return Row(place, {}, Fault("expected 'answers' to be a list of objects with text and answer_start."))
+        return Row(
+            place,
+            {"id": entry.get("id")},
+            Fault("expected 'answers' to be a list of objects with text and answer_start."),
+        )
     gold = [] if entry.get("is_impossible") is True else answers
     return Row(
         place,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trifold.errors import TrifoldError
+from trifold.errors import DataError, TrifoldError
+from trifold.task import Progress, no_progress
 from trifold.tasks.qa.data import Example
 from trifold.tasks.qa.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
 from trifold.tasks.qa.reader import Reader
 
-__all__ = ["Evaluation", "Graded", "evaluate", "spread_over"]
+__all__ = ["Evaluation", "Graded", "check_predictions", "evaluate", "spread_over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def evaluate(
     examples: Sequence[Example],
     *,
     always_answer: bool = False,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Ask every question and grade the replies. Raises the error of a question that cannot be asked."""
     rows = ({"question": e.question, "passage": e.passage, "always_answer": always_answer} for e in examples)
@@ -83,8 +87,20 @@ def evaluate(
                 bool(golds),
             )
         )
-        progress(len(graded))
+        progress(len(graded), len(examples))
     return Evaluation(reader.model, tuple(graded), time.perf_counter() - began)
+
+
+def check_predictions(path: Path, examples: Sequence[Example]) -> None:
+    """Refuse, before the work, a predictions file that could not be written or would lose answers."""
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"{path}: its folder does not exist. Make it first.")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise DataError(f"{path}: it may not be written. Choose another place.")
+    ids = Counter(example.id for example in examples)
+    repeated = next((name for name, count in ids.items() if count > 1), None)
+    if repeated is not None:
+        raise DataError(f"{path}: predictions are kept by id, and {repeated!r} is the id of several questions.")
 
 
 def spread_over(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from trifold.engine.loaded import Loaded
 from trifold.errors import TrifoldError
-from trifold.task import Limits
+from trifold.task import Limits, Progress, no_progress
 from trifold.tasks.qa.calibration import Calibration, fit_platt, fit_threshold
 from trifold.tasks.qa.data import Example
 from trifold.tasks.qa.metrics import best_over, exact_match, f1
@@ -20,9 +20,7 @@ from trifold.tasks.qa.task import QaTask
 __all__ = ["fit_calibration"]
 
 
-def fit_calibration(
-    loaded: Loaded, examples: Sequence[Example], progress: Callable[[int], None] = lambda _: None
-) -> Calibration:
+def fit_calibration(loaded: Loaded, examples: Sequence[Example], progress: Progress = no_progress) -> Calibration:
     """Platt scaling of the answer's and the null's log-odds, and the threshold with the best F1.
 
     examples: from training data, with and without an answer, in the proportion that scores shall be right for.
@@ -44,7 +42,7 @@ def fit_calibration(
         exact[i] = best_over(exact_match, text, golds)
         earned[i] = best_over(f1, text, golds)
         silent[i] = not golds
-        progress(i + 1)
+        progress(i + 1, len(rows))
     null = fit_platt(null_odds, windows, silent)
     probability_of_null = np.array([null(z, int(n)) for z, n in zip(null_odds, windows, strict=True)])
     threshold = fit_threshold(probability_of_null, earned, silent)

@@ -57,6 +57,9 @@ def expected_calibration_error(score: Vector, right: Vector, bins: int = 15) -> 
     """
     if not len(score):
         return 0.0
+    # Equal scores share their mean, so that the order of the questions does not matter where a bin cuts them.
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    right = (np.bincount(inverse, weights=right) / counts)[inverse]
     order = np.argsort(score, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     gaps = [abs(float(score[p].mean() - right[p].mean())) * len(p) for p in parts]

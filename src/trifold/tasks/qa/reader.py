@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from trifold.engine.loaded import Loaded, open_model
 from trifold.engine.runner import Runner
-from trifold.errors import InvalidInput, TrifoldError, WrongTask
+from trifold.errors import InvalidInput, ModelDamaged, TrifoldError, WrongTask
 from trifold.models.registry import find
-from trifold.task import Limits
+from trifold.task import Limits, Progress, no_progress
 from trifold.tasks.qa.records import Reply
 from trifold.tasks.qa.task import QaTask
 
@@ -31,6 +31,8 @@ class Reader:
             raise WrongTask(
                 f"{loaded.version} is a model for the task {loaded.task.name!r}; a Reader needs one for 'qa'."
             )
+        if loaded.session is None:
+            raise ModelDamaged(f"{loaded.version} has no graph to answer with. Get the model again.")
         self.task = loaded.task
         self.precision = loaded.precision
         self._runner = Runner(loaded, limits=limits)
@@ -48,11 +50,13 @@ class Reader:
         top_k: int = 1,
         always_answer: bool = False,
         max_answer_len: int = 30,
+        progress: Progress = no_progress,
     ) -> Reply:
         """Answer one question from a passage, or from several that are read together.
 
         top_k: how many answers at most, none overlapping another. always_answer: give the best answer even where
-        the passages probably do not say. max_answer_len: in the model's tokens.
+        the passages probably do not say. max_answer_len: in the model's tokens. progress:
+        called with the windows read so far and all of them.
 
         Raises InvalidInput for what cannot be asked, EngineError when the computation fails.
         """
@@ -63,10 +67,10 @@ class Reader:
             "always_answer": always_answer,
             "max_answer_len": max_answer_len,
         }
-        reply = next(self.ask_many([row]))
-        if isinstance(reply, TrifoldError):
+        ((_, reply),) = self._runner.map([(None, row)], computed=progress)
+        if isinstance(reply, Exception):
             raise reply
-        return reply
+        return cast("Reply", reply)
 
     def ask_many(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Reply | TrifoldError]:
         """Answer many questions, in order, batched over all cores and in bounded memory.
@@ -89,7 +93,7 @@ def load(
 
     Raises ModelNotFound, ModelDamaged, WrongTask, InvalidInput.
     """
-    name = fspath(model)
-    if not name:
-        raise InvalidInput("model: expected a name or a folder, found an empty one. Try 'default'.", field="model")
+    name = fspath(model) if isinstance(model, str | PathLike) else None
+    if not isinstance(name, str) or not name:
+        raise InvalidInput(f"model: expected a name or a folder, found {model!r}. Try 'default'.", field="model")
     return Reader(open_model(find(name), precision), limits=limits)

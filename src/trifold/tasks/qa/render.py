@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from trifold.printable import printable
 from trifold.tasks.qa.records import Answer, Reply
 from trifold.tasks.qa.survey import Survey
 
-__all__ = ["in_words", "print_evaluation", "print_reply", "print_survey", "printable"]
+__all__ = ["in_words", "print_evaluation", "print_reply", "print_survey"]
 
 _BEST, _OTHER, _CLOSEST = "bold black on green", "black on yellow", "reverse dim"
 _CONTEXT = 280
@@ -30,37 +30,13 @@ def in_words(score: float) -> str:
     return next(words for least, words in _WORDS if score >= least)
 
 
-def printable(text: str) -> str:
-    """The text with everything that steers a terminal or reorders its line replaced, position by position.
-
-    A passage comes from anywhere: an escape sequence in it must not reach the terminal.
-    """
-    return "".join(_visible(char) for char in text)
-
-
-def _visible(char: str) -> str:
-    code = ord(char)
-    if char in "\n\t":
-        return char
-    if char == "\r":
-        return " "
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if 0x7F <= code < 0xA0 or unicodedata.bidirectional(char) in _REORDERS:
-        return "\N{REPLACEMENT CHARACTER}"
-    return char
-
-
-_REORDERS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-
-
-def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest: Reply | None = None) -> None:
+def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest: Sequence[Answer] = ()) -> None:
     """The passages with the answers in their places, then the answers with their scores.
 
-    closest: for a reply without answers, the reply that would have been given had an answer been demanded.
+    closest: for a reply without answers, the answer that would have been given had one been demanded.
     """
     console.print(Text(printable(reply.question), style="bold"), "")
-    shown = reply.answers or (closest.answers if closest else ())
+    shown = reply.answers or closest
     for index, passage in enumerate(passages):
         own = [answer for answer in shown if answer.passage == index]
         if not own and len(passages) > _PASSAGES_SHOWN:
@@ -92,14 +68,14 @@ def _print_answers(console: Console, reply: Reply, passages: int) -> None:
     console.print(table)
 
 
-def _print_silence(console: Console, reply: Reply, closest: Reply | None, passages: int) -> None:
+def _print_silence(console: Console, reply: Reply, closest: Sequence[Answer], passages: int) -> None:
     words = "The passage does not say." if passages == 1 else "The passages do not say."
     score = reply.no_answer_score
     sure = f"  {score:.0%} {in_words(score)}" if score is not None else ""
     console.print(f"[bold magenta]{words}[/]{sure}")
-    if closest and closest.answers:
-        best = closest.answers[0]
-        console.print(f"[dim]Closest: “{escape(printable(best.text))}”, {best.score:.0%}. --always-answer gives it.[/]")
+    for answer in closest:
+        quoted = escape(printable(answer.text))
+        console.print(f"[dim]Closest: “{quoted}”, {answer.score:.0%}. --always-answer gives it.[/]")
 
 
 def _excerpt(console: Console, passage: str, answers: Sequence[Answer], styles: Sequence[str]) -> Text:
@@ -161,7 +137,7 @@ def print_survey(console: Console, path: Path, found: Survey, repair: Path | Non
     for finding in found.findings[:_SHOWN]:
         mark = "[yellow]repairable[/]" if finding.repaired is not None else "[red]does not fit[/]"
         name = f" ({finding.id})" if finding.id else ""
-        console.print(f"{mark} {escape(finding.place + name)}")
+        console.print(f"{mark} {escape(printable(finding.place + name))}")
         for fault in finding.faults:
             console.print(Padding(Text(printable(fault.cause)), (0, 0, 0, 4)))
     if len(found.findings) > _SHOWN:

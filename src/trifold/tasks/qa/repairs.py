@@ -38,6 +38,9 @@ def faults_of(fields: Mapping[str, Any]) -> list[Fault]:
             check_text(fields.get(name), name, Limits())
         except InvalidInput as error:
             faults.append(Fault(str(error)))
+    identifier = fields.get("id")
+    if isinstance(identifier, str) and any(0xD800 <= ord(char) < 0xE000 for char in identifier):
+        faults.append(Fault("id: it holds half of a surrogate pair, which no text does."))
     answers = fields.get("answers")
     if answers is None:
         faults.append(Fault("there are no 'answers'; give an empty list where the passage does not say."))
@@ -73,6 +76,8 @@ def _lists(answers: Any) -> tuple[list[Any] | None, list[Any] | None]:
 def _answer_fault(passage: str, index: int, text: Any, start: Any) -> Fault | None:
     if not isinstance(text, str) or isinstance(start, bool) or not isinstance(start, int):
         return Fault(f"answers[{index}]: expected a text and a whole number as its start.")
+    if abs(start) > len(passage) + len(text):
+        start = len(passage)  # as far off as any other number outside, and short enough to print
     if not text.strip():
         return Fault(f"answers[{index}]: the answer is blank; an empty list says that there is none.")
     inside = 0 <= start <= len(passage) - len(text)

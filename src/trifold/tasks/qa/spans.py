@@ -56,7 +56,7 @@ def find_spans(
     for a model without one, whose candidates are compared by s + e alone.
     """
     bases = np.cumsum([0, *(len(p.ids) for p in passages)])
-    longest = max(len(p.ids) for p in passages)
+    longest = max((window.size for window in windows), default=1)
     scores = _score(passages, bases, windows, outputs, null, max(1, min(max_tokens, longest)))
     weights, shift = _weights(scores, null)
     mass = float(weights.sum())

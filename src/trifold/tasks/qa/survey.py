@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trifold.errors import DataError
+from trifold.task import Progress, no_progress
 from trifold.tasks.qa.data import Row, read_rows, to_example
 from trifold.tasks.qa.repairs import Fault, faults_of, repaired
+from trifold.tasks.qa.textfiles import to_json, write_text
 
 __all__ = ["Finding", "Survey", "survey", "write_repaired"]
 
@@ -69,15 +69,16 @@ class Survey:
         }  # fmt: skip
 
 
-def survey(path: Path, progress: Callable[[int], None] = lambda _: None) -> Survey:
+def survey(path: Path, progress: Progress = no_progress) -> Survey:
     """Read a whole file and report on it. Raises DataError when it cannot be read at all."""
     result = Survey()
     ids: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     lengths: dict[str, list[int]] = {"question": [], "passage": [], "answer": []}
-    for row in read_rows(path):
+    rows = list(read_rows(path))
+    for row in rows:
         result.rows += 1
-        progress(result.rows)
+        progress(result.rows, len(rows))
         faults = [row.fault] if row.fault else faults_of(row.fields)
         if faults:
             fixed = None if row.fault else repaired(row.fields, faults)
@@ -105,14 +106,7 @@ def survey(path: Path, progress: Callable[[int], None] = lambda _: None) -> Surv
 
 def write_repaired(found: Survey, path: Path) -> int:
     """Write the good and the repaired rows as flat JSON lines; returns how many. Never overwrites a file."""
-    try:
-        with path.open("x", encoding="utf-8") as stream:
-            for fields in found.kept:
-                stream.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        raise DataError(f"{path}: it exists already, and is not overwritten. Choose another name.") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
+    write_text(path, "".join(to_json(fields, indent=None) + "\n" for fields in found.kept), replace=False)
     return len(found.kept)
 
 

@@ -37,19 +37,19 @@ class QaSettings:
     def from_dict(cls, facts: Mapping[str, Any]) -> QaSettings:
         """Read the settings. Raises ModelDamaged for what is missing or of the wrong kind."""
         try:
-            window = WindowSize(int(facts["window"]["length"]), int(facts["window"]["stride"]))
-            settings = cls(
-                window,
-                bool(facts["null"]),
-                tuple(facts["languages"]),
-                frozenset(facts["scripts"]),
-                Calibration.from_dict(facts["calibration"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            window = WindowSize(_whole(facts["window"]["length"]), _whole(facts["window"]["stride"]))
+            languages, scripts = _texts(facts["languages"]), frozenset(_texts(facts["scripts"]))
+            if not isinstance(facts["null"], bool):
+                raise TypeError("'null' is neither true nor false")
+            calibration = Calibration.from_dict(facts["calibration"])
+        except (KeyError, TypeError) as error:
             raise ModelDamaged(f"the model's task_settings cannot be read ({error!r}). Get the model again.") from None
         if window.length <= LEAST_ROOM or window.stride < 0:
-            raise ModelDamaged(f"the model's windows must be longer than {LEAST_ROOM} tokens, found {window.length}.")
-        return settings
+            raise ModelDamaged(
+                f"the model's windows must be longer than {LEAST_ROOM} tokens and share 0 or more, found "
+                f"{window.length} and {window.stride}."
+            )
+        return cls(window, facts["null"], languages, scripts, calibration)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -82,6 +82,10 @@ class QaTask:
     def with_calibration(self, calibration: Calibration) -> QaTask:
         """The same reader with other probabilities."""
         return QaTask(self.version, self._tokenizer, replace(self.settings, calibration=calibration))
+
+    def is_silent(self, no_answer_score: float | None) -> bool:
+        """Whether a reply with this score says that the passages do not say."""
+        return no_answer_score is not None and no_answer_score > self.settings.calibration.threshold
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Question:
         question = check_question(raw, limits)
@@ -121,7 +125,7 @@ class QaTask:
         calibration, windows = self.settings.calibration, len(memo.windows)
         null = spans.null_log_odds
         no_answer = None if null is None else calibration.null(null, windows)
-        silent = no_answer is not None and no_answer > calibration.threshold and not request.always_answer
+        silent = self.is_silent(no_answer) and not request.always_answer
         answers = tuple(
             Answer(
                 request.passages[span.passage][span.start : span.end],
@@ -148,6 +152,18 @@ class QaTask:
             "Do not trust the scores."
             for script, label in found.items()
         )
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected a whole number, found {value!r}")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"expected a list of texts, found {value!r}")
+    return tuple(value)
 
 
 def open_task(folder: Path, version: str, settings: Mapping[str, Any]) -> QaTask:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import zlib
 from pathlib import Path
 
 from trifold.errors import DataError
 
-__all__ = ["read_text"]
+__all__ = ["read_text", "to_json", "write_text"]
 
 _GZIP = b"\x1f\x8b"
+_KINDS = {b"%PDF": "a PDF", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def read_text(source: str, limit: int) -> str:
@@ -29,16 +32,47 @@ def read_text(source: str, limit: int) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         what = "binary data" if b"\0" in content[:4096] else f"byte 0x{content[error.start]:02X}"
-        what = "a PDF" if content.startswith(b"%PDF") else what
+        what = next((name for start, name in _KINDS.items() if content.startswith(start)), what)
         raise DataError(
             f"{name}, line {line}: expected text in UTF-8, found {what}. Extract its text, or save it as UTF-8."
         ) from None
+
+
+def to_json(value: object, indent: int | None = 0) -> str:
+    """JSON that can be written as UTF-8: as it reads, or escaped where it holds half of a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a file as a whole or not at all; a device or a pipe is written to as it is. Raises DataError."""
+    if not replace and (path.exists() or path.is_symlink()):
+        raise DataError(f"{path}: it exists already, and is not overwritten. Choose another name.")
+    target = path.resolve()
+    partial = target.with_name(f".{os.getpid()}.partial")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
 def _read(source: str, name: str, limit: int) -> bytes:
     """At most one byte more than the limit, so that nothing larger is ever held."""
     try:
         if source == "-":
+            if sys.stdin is None:
+                raise OSError("it is closed")
             return sys.stdin.buffer.read(limit + 1)
         with Path(source).open("rb") as stream:
             return stream.read(limit + 1)

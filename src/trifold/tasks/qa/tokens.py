@@ -87,10 +87,10 @@ def _allowed(starts: Positions, ends: Positions, limits: Boundaries) -> tuple[Fl
     """Which tokens may begin and end an answer; rather split words than allow no answer at all."""
     if not len(starts):
         return np.zeros(0, bool), np.zeros(0, bool)
-    visible = ends > starts
-    first, last = visible.copy(), visible.copy()
-    first[1:] &= starts[1:] != starts[:-1]
-    last[:-1] &= ends[1:] != ends[:-1]
+    first, last = np.zeros(len(starts), bool), np.zeros(len(starts), bool)
+    visible = np.flatnonzero(ends > starts)  # a token of blanks alone shares its place with the word behind it
+    first[visible[np.diff(starts[visible], prepend=-1) != 0]] = True
+    last[visible[np.diff(ends[visible], append=-1) != 0]] = True
     may_start, may_end = first & limits.word[starts], last & limits.word[ends]
     if may_start.any() and may_end.any():
         return may_start, may_end
