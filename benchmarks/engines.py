@@ -104,6 +104,7 @@ def dynamic(folder: Path, scratch: Path) -> Run:
         scratch / "folded.onnx",
         path,
         weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul"],
         reduce_range=True,
         per_channel=True,
         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of the fused operators
