@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from doubles import DATA
 from trifold import Reader, load, plugins
+
+# A busy machine is not a failure, and a failure of CI can be repeated.
+settings.register_profile("trifold", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("trifold")
 
 ECHO = Path(__file__).parent / "echo"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -16,6 +16,7 @@ from trifold.errors import TrifoldError
 from trifold.interfaces.console import Terminal
 from trifold.interfaces.models import models
 from trifold.plugins import installed
+from trifold.printable import printable
 
 __all__ = ["cli", "main"]
 
@@ -27,7 +28,12 @@ class _Words(click.Group):
 
     @cached_property
     def _all(self) -> dict[str, click.Command]:
-        brought = {c.name: c for plugin in installed().values() for c in plugin.commands() if c.name}
+        brought: dict[str, click.Command] = {}
+        for name, plugin in installed().items():
+            try:
+                brought.update({c.name: c for c in plugin.commands() if c.name})
+            except Exception as error:  # a broken third-party plugin must not take the others down
+                warnings.warn(f"the commands of the task {name!r} cannot be loaded: {error}", stacklevel=2)
         return {**brought, **self.commands}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except OSError as error:
-        _complain(f"the output cannot be written ({error.strerror}).")
+        what = f"{error.filename}: " if error.filename else "the output cannot be written: "
+        _complain(f"{what}{error.strerror}.")
         return 1
     except Exception as error:
         if os.environ.get("TRIFOLD_DEBUG"):
@@ -104,8 +111,8 @@ def _prepare_streams() -> None:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {printable(message)}", err=True)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('Warning:', fg='yellow', bold=True)} {printable(str(message))}", err=True)
