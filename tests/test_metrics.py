@@ -78,6 +78,13 @@ def test_the_threshold_earns_the_most(pairs: list[tuple[float, bool]]) -> None:
     assert earned == max(*every, below_all)
 
 
+@pytest.mark.parametrize("null", [[0.0, 0.0, 1.0], [0.5, float(np.nextafter(0.5, 0)), 0.0]])
+def test_a_threshold_between_neighbouring_numbers(null: list[float]) -> None:
+    abstain = np.array([1.0, 0.0, 0.0]) if null[0] else np.array([1.0, 1.0, 0.0])
+    threshold = fit_threshold(np.array(null), 1 - abstain, abstain)
+    assert np.where(np.array(null) > threshold, abstain, 1 - abstain).sum() == (3 if null[0] else 1)
+
+
 def test_ece_does_not_depend_on_the_order_of_the_questions() -> None:
     score, right = np.full(3000, 0.5), np.repeat([1.0, 0.0], 1500)
     assert expected_calibration_error(score, right) == pytest.approx(0)

@@ -117,8 +117,8 @@ def _kind(char: str) -> int:
 def _attach_marks(kinds: np.ndarray[Any, np.dtype[np.int8]], whole: Flags) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Clear `whole` inside visible characters; gives each mark the kind of what it stands on."""
     attached = (kinds == _MARK) | (kinds == _JOINER)
+    attached[1:] &= kinds[:-1] != _BLANK  # a mark behind a blank stands alone, so that the blank can be trimmed
     base = np.maximum.accumulate(np.where(attached, 0, np.arange(len(kinds))))
-    attached &= kinds[base] != _BLANK  # a mark on a blank stands alone, so that the blank can be trimmed
     whole[:-1] &= ~attached
     whole[1:-1] &= (kinds[:-1] != _JOINER) | (kinds[1:] == _BLANK)
     if (kinds == _FLAG_LETTER).any():

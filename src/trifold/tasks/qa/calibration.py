@@ -94,9 +94,9 @@ def fit_threshold(null_probability: Vector, gain_answering: Vector, gain_abstain
     order = np.argsort(-null_probability, kind="stable")
     total = np.concatenate([[0.0], np.cumsum((gain_abstaining - gain_answering)[order])])
     ordered = null_probability[order]
-    # Abstain on the first k: a cut inside a run of equal probabilities cannot be made by a threshold.
-    allowed = np.concatenate([[True], ordered[1:] < ordered[:-1], [True]])
+    # Abstain on the first k: no threshold cuts a run of equal probabilities, or is below a probability of 0.
+    allowed = np.concatenate([[True], ordered[1:] < ordered[:-1], [bool(ordered[-1] > 0)]])
     k = int(np.argmax(np.where(allowed, total, -np.inf)))
     above = 1.0 if k == 0 else float(ordered[k - 1])
     below = float(ordered[k]) if k < len(ordered) else 0.0
-    return (above + below) / 2
+    return min((above + below) / 2, float(np.nextafter(above, 0.0)) if k else 1.0)
