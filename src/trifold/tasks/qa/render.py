@@ -30,12 +30,18 @@ def in_words(score: float) -> str:
     return next(words for least, words in _WORDS if score >= least)
 
 
+def _percent(score: float) -> str:
+    """A probability in figures; nothing is quite impossible or quite certain."""
+    return "<1%" if score < 0.005 else ">99%" if score > 0.995 else f"{score:.0%}"
+
+
 def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest: Sequence[Answer] = ()) -> None:
     """The passages with the answers in their places, then the answers with their scores.
 
     closest: for a reply without answers, the answer that would have been given had one been demanded.
     """
-    console.print(Text(printable(reply.question), style="bold"), "")
+    console.print(Text(printable(reply.question), style="bold"))
+    console.print()
     shown = reply.answers or closest
     for index, passage in enumerate(passages):
         own = [answer for answer in shown if answer.passage == index]
@@ -44,7 +50,8 @@ def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest
         if len(passages) > 1:
             console.print(f"[dim]passage {index + 1}[/]")
         styles = [_CLOSEST if not reply.answers else _BEST if a is shown[0] else _OTHER for a in own]
-        console.print(Padding(_excerpt(console, passage, own, styles), (0, 2)), "")
+        console.print(Padding(_excerpt(console, passage, own, styles), (0, 0, 0, 2), expand=False))
+        console.print()
     if reply.answers:
         _print_answers(console, reply, len(passages))
     else:
@@ -61,7 +68,7 @@ def _print_answers(console: Console, reply: Reply, passages: int) -> None:
         table.add_row(
             "Answer" if rank == 0 else "or",
             Text(f" {printable(answer.text)} ", style=style),
-            f"{answer.score:.0%}",
+            _percent(answer.score),
             in_words(answer.score),
             Text(place, style="dim"),
         )
@@ -71,11 +78,11 @@ def _print_answers(console: Console, reply: Reply, passages: int) -> None:
 def _print_silence(console: Console, reply: Reply, closest: Sequence[Answer], passages: int) -> None:
     words = "The passage does not say." if passages == 1 else "The passages do not say."
     score = reply.no_answer_score
-    sure = f"  {score:.0%} {in_words(score)}" if score is not None else ""
+    sure = f"  {_percent(score)} {in_words(score)}" if score is not None else ""
     console.print(f"[bold magenta]{words}[/]{sure}")
     for answer in closest:
         quoted = escape(printable(answer.text))
-        console.print(f"[dim]Closest: “{quoted}”, {answer.score:.0%}. --always-answer gives it.[/]")
+        console.print(f"[dim]Closest: “{quoted}”, {_percent(answer.score)}. --always-answer gives it.[/]")
 
 
 def _excerpt(console: Console, passage: str, answers: Sequence[Answer], styles: Sequence[str]) -> Text:
@@ -83,6 +90,8 @@ def _excerpt(console: Console, passage: str, answers: Sequence[Answer], styles: 
     plain = console.color_system is None or console.no_color
     pieces = Text()
     for first, last in _surroundings(passage, answers):
+        if pieces:
+            pieces.append("\n\n")
         if first > 0:
             pieces.append("… ", style="dim")
         position = first
@@ -95,7 +104,7 @@ def _excerpt(console: Console, passage: str, answers: Sequence[Answer], styles: 
             position = answer.end
         pieces.append(printable(passage[position:last]))
         if last < len(passage):
-            pieces.append(" …\n", style="dim")
+            pieces.append(" …", style="dim")
     return pieces
 
 
