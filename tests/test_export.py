@@ -126,6 +126,14 @@ def test_quantised_weights_saturate_on_no_processor(weight: np.ndarray[Any, Any]
     np.testing.assert_allclose(integers * steps, weight, atol=float(0.51 * steps.max()))
 
 
+def test_compensation_keeps_pairs_within_their_bound() -> None:
+    """Every pair stands at the bound, so that making up for any error would push some beyond it."""
+    chance = np.random.default_rng(0)
+    weight = (3.0 + chance.uniform(-0.01, 0.01, (64, 200))).astype(np.float32)
+    rows = chance.normal(0, 1, (500, 64)).astype(np.float32)
+    assert_no_saturation(compensated(weight, rows + rows[:, :1])[0])
+
+
 def test_compensated_rounding_is_closer_and_saturates_nowhere(weight: np.ndarray[Any, Any]) -> None:
     rows = np.random.default_rng(1).normal(0, 1, (500, len(weight))).astype(np.float32)
     rows += rows[:, :1]  # inputs that move together, so that one weight can make up for another

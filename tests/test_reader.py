@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 import trifold
 from doubles import bert_tokenizer, qa_folder
 from trifold import InvalidInput, Reader, load
+from trifold.engine.loaded import open_model
+from trifold.tasks.qa.data import Example
+from trifold.tasks.qa.fitting import fit_calibration
+from trifold.tasks.qa.repairs import Gold
+from trifold.tasks.qa.task import QaTask
 
 X, Y, Z, NULL = (bert_tokenizer().get_vocab()[token] for token in ("x", "y", "z", "[CLS]"))
 
@@ -100,3 +106,19 @@ def test_a_model_without_a_null_always_answers(tmp_path: Path) -> None:
     reply = load(tmp_path / "n@1").ask("where?", "a b c")
     assert reply.no_answer_score is None
     assert reply.answers
+
+
+def test_a_calibration_is_fitted_to_how_often_the_model_is_right(tmp_path: Path) -> None:
+    """One in four answers "x" is wrong, and there is none without an x."""
+    folder = qa_folder(tmp_path / "m@1", {X: (8.0, 8.0), NULL: (3.0, 3.0)})
+    golds = [(Gold("x", 4),), (Gold("b", 0),), (Gold("x", 4),), (Gold("x", 4),)]
+    examples = [Example(str(i), "where?", "b d x", golds[i % 4]) for i in range(200)]
+    examples += [Example(str(i), "where?", "b d f", ()) for i in range(200, 400)]
+    loaded = open_model(folder)
+    assert isinstance(loaded.task, QaTask)
+    task = loaded.task.with_calibration(fit_calibration(loaded, examples))
+    reader = Reader(replace(loaded, task=task))
+    assert reader.ask("where?", "b d x").score == pytest.approx(0.75, abs=0.02)
+    silent = reader.ask("where?", "b d f")
+    assert silent.answers == ()
+    assert silent.score > 0.9
