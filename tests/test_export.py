@@ -127,11 +127,12 @@ def test_quantised_weights_saturate_on_no_processor(weight: np.ndarray[Any, Any]
 
 
 def test_compensation_keeps_pairs_within_their_bound() -> None:
-    """Every pair stands at the bound, so that making up for any error would push some beyond it."""
+    """Pairs stand near the bound, and a small input must make up for its ten times larger neighbour's error."""
     chance = np.random.default_rng(0)
-    weight = (3.0 + chance.uniform(-0.01, 0.01, (64, 200))).astype(np.float32)
-    rows = chance.normal(0, 1, (500, 64)).astype(np.float32)
-    assert_no_saturation(compensated(weight, rows + rows[:, :1])[0])
+    weight = (3.0 + chance.uniform(-0.05, 0.05, (64, 200))).astype(np.float32)
+    base = chance.normal(0, 1, (500, 32))
+    rows = np.stack([10 * base, base + chance.normal(0, 0.01, base.shape)], axis=2).reshape(500, 64)
+    assert_no_saturation(compensated(weight, rows.astype(np.float32))[0])
 
 
 def test_compensated_rounding_is_closer_and_saturates_nowhere(weight: np.ndarray[Any, Any]) -> None:
