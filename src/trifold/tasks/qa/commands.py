@@ -23,12 +23,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command(
+    short_help="Answer a question with a quotation from a passage.",
     epilog="""\b
 Examples:
   trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
   trifold ask "What is the notice period?" --passage-file contract.txt --top-k 5
   pdftotext paper.pdf - | trifold ask "How many patients took part?" --passage-file - --json
-  trifold ask "Who won?" --passage-file monday.txt --passage-file tuesday.txt"""
+  trifold ask "Who won?" --passage-file monday.txt --passage-file tuesday.txt""",
 )
 @click.argument("question")
 @click.option("--passage", "passages", multiple=True, help="A passage. May be given several times.")
@@ -83,6 +84,7 @@ def ask(
 
 
 @click.command(
+    short_help="Measure a model on questions with known answers.",
     epilog="""\b
 Examples:
   trifold evaluate squad-dev-v2.0.json.gz
@@ -90,7 +92,7 @@ Examples:
   trifold evaluate squad-dev-v1.1.json.gz --always-answer --predictions predictions.json
 
 \b
-The predictions file maps each id to its text, as the official SQuAD script reads it."""
+The predictions file maps each id to its text, as the official SQuAD script reads it.""",
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="So many rows, spread evenly over the file.")
@@ -138,13 +140,14 @@ def evaluate(
 
 
 @click.command(
+    short_help="Find the rows of a data file that do not fit.",
     epilog="""\b
 Examples:
   trifold check mine.jsonl
   trifold check mine.json --repair repaired.jsonl
 
 \b
-Exit codes: 0 every row fits, 3 some do not, 2 the file cannot be read at all."""
+Exit codes: 0 every row fits, 3 some do not, 2 the file cannot be read at all.""",
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--repair", type=click.Path(path_type=Path, dir_okay=False), help="Write good and repaired rows here.")
