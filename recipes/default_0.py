@@ -38,8 +38,8 @@ from trifold.tasks.qa.windows import WindowSize
 SQUAD, NATURAL = "squad-train-v2.0.json.gz", "natural-questions-train.jsonl.gz"
 ANSWERED, NEARLY_ANSWERED, OFF_TOPIC = 2400, 600, 1800
 """Questions of each kind to calibrate on. With as many nearly answered ones from SQuAD as answered ones from Natural
-Questions, the null, which was never trained, tells only the two data sets apart (slope -0.21), and silence pays
-everywhere; see docs/decisions.md."""
+Questions, the null, which was never trained, tells only the two data sets apart (its slope is negative), and silence
+pays everywhere; see docs/decisions.md."""
 RANGES_EACH = 150
 DEV = [  # file, always answering, precision
     ("squad-dev-v1.1.json.gz", True, "int8"),

@@ -13,7 +13,7 @@ import trifold
 
 SOURCE = Path(trifold.__file__).parent
 FLOORS = ["interfaces", "jobs", "tasks", "engine", "models"]
-BASEMENT = ["plugins", "printable", "task", "errors"]
+BASEMENT = ["plugins", "printable", "jsontext", "task", "errors"]
 
 
 def imports(path: Path) -> set[str]:

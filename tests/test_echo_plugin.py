@@ -41,12 +41,23 @@ def test_a_model_without_its_plugin_says_which_is_missing(home: Path) -> None:
     assert find("echo").version == "echo@0"
 
 
-def test_a_broken_plugin_does_not_take_the_others_down(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("raise RuntimeError('as asked')", "the task plugin 'broken' cannot be loaded: as asked"),
+        (
+            "class plugin:\n    name = 'broken'\n    def commands(): raise RuntimeError('as asked')",
+            "the commands of the task 'broken' cannot be loaded: as asked",
+        ),
+    ],
+)
+def test_a_broken_plugin_does_not_take_the_others_down(run: Run, tmp_path: Path, module: str, says: str) -> None:
     info = tmp_path / "broken-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("[trifold.tasks]\nbroken = no_such_module:plugin\n")
+    (info / "entry_points.txt").write_text("[trifold.tasks]\nbroken = broken_plugin:plugin\n")
+    (tmp_path / "broken_plugin.py").write_text(module)
     done = run("--help", path=tmp_path)
     assert done.returncode == 0
     assert "ask" in done.stdout
-    assert "'broken' cannot be loaded" in done.stderr
+    assert says in done.stderr

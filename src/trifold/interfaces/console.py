@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from trifold.jsontext import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,12 +38,7 @@ class Terminal:
         return Console(stderr=True, highlight=False)
 
     def print_json(self, value: object) -> None:
-        text = json.dumps(value, ensure_ascii=False, indent=2)
-        try:
-            text.encode(sys.stdout.encoding or "utf-8")
-        except UnicodeEncodeError:  # another encoding, or half of a surrogate pair in a file's id
-            text = json.dumps(value, indent=2)
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(to_json(value, indent=2, encoding=sys.stdout.encoding or "utf-8") + "\n")
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:

@@ -2,7 +2,7 @@
 
 Each row of activations (one token) gets a scale of its own, computed as it passes. A dynamic scale for the whole
 tensor, the common choice, would let a window's answer change with its neighbours in the batch. Static scales would
-do too; measured, they keep fewer answers and save three percent of the time (docs/decisions.md).
+do too, but keep fewer answers and save hardly any time (docs/decisions.md).
 """
 
 from __future__ import annotations

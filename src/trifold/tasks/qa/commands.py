@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trifold.errors import InvalidInput
+from trifold.jsontext import to_json
 from trifold.task import Host, Limits
 
 __all__ = ["ask", "check", "evaluate"]
@@ -121,7 +122,7 @@ def evaluate(
     from trifold.tasks.qa.evaluation import check_predictions, spread_over
     from trifold.tasks.qa.evaluation import evaluate as measure
     from trifold.tasks.qa.reader import load
-    from trifold.tasks.qa.textfiles import to_json, write_text
+    from trifold.tasks.qa.textfiles import write_text
 
     examples = spread_over(read_examples(data), limit)
     if predictions is not None:
@@ -130,7 +131,7 @@ def evaluate(
     with host.progress("evaluate") as progress:
         result = measure(reader, examples, always_answer=always_answer, progress=progress)
     if predictions is not None:
-        write_text(predictions, to_json(result.predictions()) + "\n")
+        write_text(predictions, to_json(result.predictions(), indent=0) + "\n")
     if as_json:
         host.print_json(result.to_dict())
         return

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from trifold.jsontext import to_json
 from trifold.task import Progress, no_progress
 from trifold.tasks.qa.data import Row, read_rows, to_example
 from trifold.tasks.qa.repairs import Fault, faults_of, repaired
-from trifold.tasks.qa.textfiles import to_json, write_text
+from trifold.tasks.qa.textfiles import write_text
 
 __all__ = ["Finding", "Survey", "survey", "write_repaired"]
 
@@ -106,7 +107,7 @@ def survey(path: Path, progress: Progress = no_progress) -> Survey:
 
 def write_repaired(found: Survey, path: Path) -> int:
     """Write the good and the repaired rows as flat JSON lines; returns how many. Never overwrites a file."""
-    write_text(path, "".join(to_json(fields, indent=None) + "\n" for fields in found.kept), replace=False)
+    write_text(path, "".join(to_json(fields) + "\n" for fields in found.kept), replace=False)
     return len(found.kept)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import zlib
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from trifold.errors import DataError
 
-__all__ = ["read_text", "to_json", "write_text"]
+__all__ = ["read_text", "write_text"]
 
 _GZIP = b"\x1f\x8b"
 _KINDS = {b"%PDF": "a PDF", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -36,16 +35,6 @@ def read_text(source: str, limit: int) -> str:
         raise DataError(
             f"{name}, line {line}: expected text in UTF-8, found {what}. Extract its text, or save it as UTF-8."
         ) from None
-
-
-def to_json(value: object, indent: int | None = 0) -> str:
-    """JSON that can be written as UTF-8: as it reads, or escaped where it holds half of a surrogate pair."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent)
-    return text
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
