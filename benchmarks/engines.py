@@ -29,8 +29,8 @@ from trifold.engine.planner import Budget, plan
 from trifold.engine.session import Session
 from trifold.models.registry import find
 from trifold.task import Arrays, Limits, Unit
-from trifold.tasks.qa.data import read_examples
-from trifold.tasks.qa.evaluation import spread_over
+from trifold.tasks.qa.data.examples import read_examples
+from trifold.tasks.qa.measuring.evaluation import spread_over
 
 Run = Callable[[Sequence[Unit]], Sequence[Arrays]]
 

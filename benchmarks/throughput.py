@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from trifold.models.registry import find
-from trifold.tasks.qa.data import Example, read_examples
-from trifold.tasks.qa.evaluation import spread_over
-from trifold.tasks.qa.metrics import best_over, f1
+from trifold.tasks.qa.data.examples import Example, read_examples
+from trifold.tasks.qa.measuring.evaluation import spread_over
+from trifold.tasks.qa.measuring.metrics import best_over, f1
 
 HERE = Path(__file__).parent
 BATCHES = (1, 4, 8, 16, 32)

@@ -25,14 +25,14 @@ from trifold.interfaces.console import Terminal
 from trifold.models.folder import hash_file, write_manifest
 from trifold.task import Limits, Unit
 from trifold.tasks.qa.calibration import Calibration
-from trifold.tasks.qa.card import card
-from trifold.tasks.qa.data import Example, read_examples
-from trifold.tasks.qa.evaluation import evaluate, spread_over
-from trifold.tasks.qa.export import export_reader
-from trifold.tasks.qa.fitting import fit_calibration
+from trifold.tasks.qa.data.examples import Example, read_examples
+from trifold.tasks.qa.making.card import card
+from trifold.tasks.qa.making.export import export_reader
+from trifold.tasks.qa.measuring.evaluation import evaluate, spread_over
 from trifold.tasks.qa.reader import Reader
 from trifold.tasks.qa.task import QaSettings, QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
+from trifold.tasks.qa.training.fitting import fit_calibration
 from trifold.tasks.qa.windows import WindowSize
 
 SQUAD, NATURAL = "squad-train-v2.0.json.gz", "natural-questions-train.jsonl.gz"

@@ -19,7 +19,7 @@ import pytest
 import trifold
 from conftest import Run
 from doubles import EXAMPLES
-from trifold.tasks.qa.metrics import best_over, exact_match, f1
+from trifold.tasks.qa.measuring.metrics import best_over, exact_match, f1
 
 ADA = "The report was written by Ada Lovelace in 1843."
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from trifold.errors import DataError
-from trifold.tasks.qa.data import read_examples
-from trifold.tasks.qa.survey import survey, write_repaired
+from trifold.tasks.qa.data.examples import read_examples
+from trifold.tasks.qa.data.survey import survey, write_repaired
 
 PASSAGE = "The cat sat on the mat. The cat slept."
 

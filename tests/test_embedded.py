@@ -19,8 +19,8 @@ from trifold.engine.loaded import open_model
 from trifold.engine.planner import Budget
 from trifold.engine.runner import Runner
 from trifold.models.registry import find
-from trifold.tasks.qa.data import read_examples
-from trifold.tasks.qa.evaluation import evaluate, spread_over
+from trifold.tasks.qa.data.examples import read_examples
+from trifold.tasks.qa.measuring.evaluation import evaluate, spread_over
 
 TOUR = json.loads((EXAMPLES / "tour.json").read_text(encoding="utf-8"))
 PASSAGES = {path.name: path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.txt")}

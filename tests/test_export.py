@@ -12,7 +12,7 @@ from doubles import bert_tokenizer, qa_task
 from trifold.engine.session import Session
 from trifold.models.quantise import compensated, quantise_weight
 from trifold.task import Limits, Unit
-from trifold.tasks.qa.export import export_reader
+from trifold.tasks.qa.making.export import export_reader
 
 torch = pytest.importorskip("torch")
 

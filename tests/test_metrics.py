@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.qa.calibration import Calibration, Platt, fit_platt, fit_threshold
-from trifold.tasks.qa.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
+from trifold.tasks.qa.measuring.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
 
 OFFICIAL = Path(__file__).parent / "fixtures" / "official_squad_scores.json"
 

@@ -12,10 +12,10 @@ import trifold
 from doubles import bert_tokenizer, qa_folder
 from trifold import InvalidInput, Reader, load
 from trifold.engine.loaded import open_model
-from trifold.tasks.qa.data import Example
-from trifold.tasks.qa.fitting import fit_calibration
-from trifold.tasks.qa.repairs import Gold
+from trifold.tasks.qa.data.examples import Example
+from trifold.tasks.qa.data.repairs import Gold
 from trifold.tasks.qa.task import QaTask
+from trifold.tasks.qa.training.fitting import fit_calibration
 
 X, Y, Z, NULL = (bert_tokenizer().get_vocab()[token] for token in ("x", "y", "z", "[CLS]"))
 

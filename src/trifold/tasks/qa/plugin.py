@@ -25,7 +25,9 @@ class QaPlugin:
         return open_task(folder, version, settings)
 
     def commands(self) -> Sequence[click.Command]:
-        from trifold.tasks.qa.commands import ask, check, evaluate
+        from trifold.tasks.qa.commands.ask import ask
+        from trifold.tasks.qa.commands.check import check
+        from trifold.tasks.qa.commands.evaluate import evaluate
 
         return [ask, evaluate, check]
 

@@ -1,10 +1,8 @@
-"""Replies, evaluations and surveys as a person reads them in a terminal."""
+"""Replies as a person reads them in a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,13 +12,11 @@ from rich.text import Text
 
 from trifold.printable import printable
 from trifold.tasks.qa.records import Answer, Reply
-from trifold.tasks.qa.survey import Survey
 
-__all__ = ["in_words", "print_evaluation", "print_reply", "print_survey"]
+__all__ = ["in_words", "print_reply"]
 
 _BEST, _OTHER, _CLOSEST = "bold black on green", "black on yellow", "reverse dim"
 _CONTEXT = 280
-_SHOWN = 20
 _PASSAGES_SHOWN = 4
 _WORDS = ((0.9, "almost certain"), (0.7, "likely"), (0.5, "rather likely"), (0.25, "uncertain"), (0.0, "weak"))
 
@@ -123,55 +119,3 @@ def _surroundings(passage: str, answers: Sequence[Answer]) -> list[tuple[int, in
             first = stretches.pop()[0]
         stretches.append((first, last))
     return stretches or [(0, 2 * _CONTEXT)]
-
-
-def print_evaluation(console: Console, facts: Mapping[str, Any]) -> None:
-    """The figures of `evaluate`."""
-    table = Table("", "questions", "exact", "F1", box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for label, part in (("all", facts), ("has answer", facts["has_answer"]), ("no answer", facts["no_answer"])):
-        if part["n"]:
-            table.add_row(label, f"{part['n']:,}", f"{part['exact']:.2f}", f"{part['f1']:.2f}")
-    console.print(table)
-    area = "not defined" if facts["auroc"] is None else f"{facts['auroc']:.3f}"
-    console.print(
-        f"\nscores: ECE {facts['ece']:.3f} (0 is best), AUROC {area} (1 is best)\n"
-        f"{facts['model']}: {facts['questions_per_second']:.1f} questions a second"
-    )
-
-
-def print_survey(console: Console, path: Path, found: Survey, repair: Path | None, written: int | None) -> None:
-    """The report of `check`."""
-    for finding in found.findings[:_SHOWN]:
-        mark = "[yellow]repairable[/]" if finding.repaired is not None else "[red]does not fit[/]"
-        name = f" ({finding.id})" if finding.id else ""
-        console.print(f"{mark} {escape(printable(finding.place + name))}")
-        for fault in finding.faults:
-            console.print(Padding(Text(printable(fault.cause)), (0, 0, 0, 4)))
-    if len(found.findings) > _SHOWN:
-        console.print(f"… and {len(found.findings) - _SHOWN:,} more; --json lists all of them.\n")
-    table = Table.grid(padding=(0, 2))
-    table.add_row("rows", f"{found.rows:,}")
-    table.add_row("that fit", f"{found.rows - len(found.findings):,}")
-    table.add_row("that can be repaired", f"{found.repairable:,}")
-    table.add_row("that cannot", f"{len(found.findings) - found.repairable:,}")
-    table.add_row("passages", f"{found.passages:,}")
-    table.add_row("without an answer", f"{found.without_answer:,} ({_share(found.without_answer, found.rows)})")
-    table.add_row("with several answers", f"{found.several_answers:,}")
-    table.add_row("asked twice of a passage", f"{found.same_question_and_passage:,}")
-    table.add_row("with an id seen before", f"{found.same_id:,}")
-    for label in ("question", "passage", "answer"):
-        median, longest = getattr(found, f"{label}_length")
-        table.add_row(f"{label} length", f"median {median:,}, longest {longest:,} characters")
-    console.print(table)
-    if written is not None:
-        console.print(f"\n{written:,} rows written to {escape(str(repair))}")
-    elif found.repairable:
-        console.print(
-            f"\n[dim]trifold check {escape(str(path))} --repair OUT writes the good and the repaired rows.[/]"
-        )
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole else "none"

@@ -14,8 +14,8 @@ import numpy as np
 
 from trifold.errors import DataError, TrifoldError
 from trifold.task import Progress, no_progress
-from trifold.tasks.qa.data import Example
-from trifold.tasks.qa.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
+from trifold.tasks.qa.data.examples import Example
+from trifold.tasks.qa.measuring.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
 from trifold.tasks.qa.reader import Reader
 
 __all__ = ["Evaluation", "Graded", "check_predictions", "evaluate", "spread_over"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from trifold.errors import DataError
-from trifold.tasks.qa.repairs import Fault, Gold, faults_of
-from trifold.tasks.qa.textfiles import read_text
+from trifold.tasks.qa.data.repairs import Fault, Gold, faults_of
+from trifold.tasks.qa.data.textfiles import read_text
 
 __all__ = ["Example", "Row", "read_examples", "read_rows", "to_example"]
 

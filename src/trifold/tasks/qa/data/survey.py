@@ -12,9 +12,9 @@ import numpy as np
 
 from trifold.jsontext import to_json
 from trifold.task import Progress, no_progress
-from trifold.tasks.qa.data import Row, read_rows, to_example
-from trifold.tasks.qa.repairs import Fault, faults_of, repaired
-from trifold.tasks.qa.textfiles import write_text
+from trifold.tasks.qa.data.examples import Row, read_rows, to_example
+from trifold.tasks.qa.data.repairs import Fault, faults_of, repaired
+from trifold.tasks.qa.data.textfiles import write_text
 
 __all__ = ["Finding", "Survey", "survey", "write_repaired"]
 

@@ -11,8 +11,8 @@ from trifold.engine.loaded import Loaded
 from trifold.errors import TrifoldError
 from trifold.task import Limits, Progress, no_progress
 from trifold.tasks.qa.calibration import Calibration, fit_platt, fit_threshold
-from trifold.tasks.qa.data import Example
-from trifold.tasks.qa.metrics import best_over, exact_match, f1
+from trifold.tasks.qa.data.examples import Example
+from trifold.tasks.qa.measuring.metrics import best_over, exact_match, f1
 from trifold.tasks.qa.reader import Reader
 from trifold.tasks.qa.records import Reply
 from trifold.tasks.qa.task import QaTask

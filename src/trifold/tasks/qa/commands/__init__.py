@@ -1,0 +1,1 @@
+"""The words that question answering brings to the command line."""

@@ -1,0 +1,1 @@
+"""Labelled questions: reading them from files, finding what is wrong with them, repairing it."""
