@@ -36,7 +36,7 @@ def test_nested_and_flat_files_say_the_same(tmp_path: Path) -> None:
     impossible = {"id": "2", "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": [answer]}
     (tmp_path / "nested.json").write_text(json.dumps(nested(qa, impossible)))
     none: dict[str, list[Any]] = {"text": [], "answer_start": []}
-    flat = [row(), row(id="2", question="Why?", answers=none)]
+    flat = [row(title="t"), row(id="2", question="Why?", answers=none, title="t")]
     lines(tmp_path / "flat.jsonl", *flat)
     (tmp_path / "list.json").write_text(json.dumps(flat, indent=1))
     (tmp_path / "flat.jsonl.gz").write_bytes(gzip.compress((tmp_path / "flat.jsonl").read_bytes()))
@@ -93,7 +93,7 @@ FAULTS = [
     (row("  ", 3), "the answer is blank", None),
     (row(answers={"text": ["mat"], "answer_start": []}), "two lists of one length", None),
     (row(answers={"text": ["mat"], "answer_start": ["19"]}), "a whole number as its start", None),
-    (row(answers="mat"), "two lists of one length", None),
+    (row(answers=7), "two lists of one length", None),
     ({"question": "q", "context": "c"}, "there are no 'answers'", None),
     (row(question=""), "question: expected a text, found an empty one", None),
     (row(context=None), "context: expected a text, found nothing", None),

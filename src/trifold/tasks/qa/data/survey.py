@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from trifold.jsontext import to_json
 from trifold.task import Progress, no_progress
-from trifold.tasks.qa.data.examples import Row, read_rows, to_example
+from trifold.tasks.qa.data.examples import Example, Row, read_rows, to_example
 from trifold.tasks.qa.data.repairs import Fault, faults_of, repaired
 from trifold.tasks.qa.data.textfiles import write_text
 
@@ -21,7 +21,7 @@ __all__ = ["Finding", "Survey", "survey", "write_repaired"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A row that does not fit, with its faults and, where all of them can be repaired, the repaired row."""
+    """A row that does not fit, with its faults and, where all of them can be repaired, the repaired fields."""
 
     place: str
     id: str | None
@@ -31,23 +31,34 @@ class Finding:
 
 @dataclass(slots=True)
 class Survey:
-    """What stands in a file. Lengths are in code points, each as (median, longest)."""
+    """What stands in a file. Lengths are in code points, each as (median, longest).
+
+    different_answers: for each question asked several times of one passage with different answers, where it stands.
+    kept: the good and the repaired rows.
+    """
 
     rows: int = 0
     findings: list[Finding] = field(default_factory=list)
     without_answer: int = 0
     several_answers: int = 0
+    verdicts: dict[str, int] = field(default_factory=lambda: {"yes": 0, "no": 0})
     same_question_and_passage: int = 0
+    different_answers: list[tuple[str, ...]] = field(default_factory=list)
     same_id: int = 0
     passages: int = 0
     question_length: tuple[int, int] = (0, 0)
     passage_length: tuple[int, int] = (0, 0)
     answer_length: tuple[int, int] = (0, 0)
-    kept: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    kept: list[Row] = field(default_factory=list, repr=False)
 
     @property
     def repairable(self) -> int:
         return sum(finding.repaired is not None for finding in self.findings)
+
+    @property
+    def examples(self) -> list[Example]:
+        """The good and the repaired rows as they would be trained on."""
+        return [to_example(row) for row in self.kept]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -56,7 +67,9 @@ class Survey:
             "repairable": self.repairable,
             "without_answer": self.without_answer,
             "several_answers": self.several_answers,
+            "verdicts": self.verdicts,
             "same_question_and_passage": self.same_question_and_passage,
+            "different_answers": [list(places) for places in self.different_answers],
             "same_id": self.same_id,
             "passages": self.passages,
             "question_length": list(self.question_length),
@@ -73,9 +86,6 @@ class Survey:
 def survey(path: Path, progress: Progress = no_progress) -> Survey:
     """Read a whole file and report on it. Raises DataError when it cannot be read at all."""
     result = Survey()
-    ids: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    lengths: dict[str, list[int]] = {"question": [], "passage": [], "answer": []}
     rows = list(read_rows(path))
     for row in rows:
         result.rows += 1
@@ -89,30 +99,50 @@ def survey(path: Path, progress: Progress = no_progress) -> Survey:
             if fixed is None:
                 continue
             row = Row(row.place, fixed)
-        result.kept.append(dict(row.fields))
+        result.kept.append(row)
+    _describe(result)
+    return result
+
+
+def _describe(result: Survey) -> None:
+    """Count what the kept rows are like."""
+    ids: Counter[str] = Counter()
+    pairs: dict[tuple[str, str], list[tuple[str, Example]]] = {}
+    lengths: dict[str, list[int]] = {"question": [], "passage": [], "answer": []}
+    for row in result.kept:
         example = to_example(row)
         ids[example.id] += 1
-        pairs[example.question, example.passage] += 1
-        result.without_answer += not example.golds
+        pairs.setdefault((example.question, example.passage), []).append((row.place, example))
+        result.without_answer += not example.golds and example.verdict is None
         result.several_answers += len({gold.text for gold in example.golds}) > 1
+        if example.verdict is not None:
+            result.verdicts[example.verdict] += 1
         lengths["question"].append(len(example.question))
         lengths["passage"].append(len(example.passage))
         lengths["answer"].extend(len(gold.text) for gold in example.golds)
-    result.same_id = _repeats(ids.values())
-    result.same_question_and_passage = _repeats(pairs.values())
+    result.same_id = sum(count - 1 for count in ids.values())
+    result.same_question_and_passage = sum(len(asked) - 1 for asked in pairs.values())
+    result.different_answers = [
+        tuple(place for place, _ in asked)
+        for asked in pairs.values()
+        if len({(frozenset(g.text for g in e.golds), e.verdict) for _, e in asked}) > 1
+    ]
     result.passages = len({passage for _, passage in pairs})
     result.question_length, result.passage_length, result.answer_length = map(_typical, lengths.values())
-    return result
 
 
 def write_repaired(found: Survey, path: Path) -> int:
     """Write the good and the repaired rows as flat JSON lines; returns how many. Never overwrites a file."""
-    write_text(path, "".join(to_json(fields) + "\n" for fields in found.kept), replace=False)
+    write_text(path, "".join(to_json(_written(row.fields)) + "\n" for row in found.kept), replace=False)
     return len(found.kept)
 
 
-def _repeats(counts: Iterable[int]) -> int:
-    return sum(count - 1 for count in counts)
+def _written(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of the repaired file: what is trained on and the row's names, nothing else."""
+    names = {name: fields[name] for name in ("id", "title") if fields.get(name) is not None}
+    answers = {part: fields["answers"][part] for part in ("text", "answer_start")}
+    verdict = {} if fields["verdict"] is None else {"verdict": fields["verdict"]}
+    return {**names, "question": fields["question"], "context": fields["context"], "answers": answers, **verdict}
 
 
 def _typical(lengths: list[int]) -> tuple[int, int]:

@@ -12,7 +12,8 @@ from trifold.errors import DataError
 __all__ = ["read_text", "write_text"]
 
 _GZIP = b"\x1f\x8b"
-_KINDS = {b"%PDF": "a PDF", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_KINDS = {b"%PDF": "a PDF", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+          b"PK\x03\x04": "a ZIP archive or an Excel file"}  # fmt: skip
 
 
 def read_text(source: str, limit: int) -> str:
