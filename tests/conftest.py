@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,15 +12,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from doubles import DATA
+from doubles import DATA, bert_tokenizer
+from hub_doubles import FakeHub, save_checkpoint, tiny_reader
 from trifold import Reader, load, plugins
+from trifold.interfaces.cli import main
 
 # A busy machine is not a failure, and a failure of CI can be repeated.
 settings.register_profile("trifold", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("trifold")
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported; no test asks the real hub
+
 ECHO = Path(__file__).parent / "echo"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Call = Callable[..., tuple[int, str, str]]
 
 
 def pytest_report_header() -> str:
@@ -42,6 +48,7 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     for name in [n for n in os.environ if n.startswith("TRIFOLD_") and n != "TRIFOLD_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TRIFOLD_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hugging")))
 
 
 @pytest.fixture
@@ -92,3 +99,52 @@ def run() -> Run:
         )
 
     return call
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """The command line without a process of its own: exit code, output, errors."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_here(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_here
+
+
+@pytest.fixture
+def hub_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """huggingface_hub's cache, empty; the hub itself is out of reach."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(hub_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A hub on loopback, within reach."""
+    from huggingface_hub import constants
+
+    hub = FakeHub()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny reader as transformers saves it."""
+    card = "license: mit\nlanguage: en\ndatasets:\n- squad"
+    return save_checkpoint(tmp_path_factory.mktemp("plain") / "bert", tiny_reader("bert"), bert_tokenizer(), card=card)
+
+
+@pytest.fixture
+def bert_copy(bert_folder: Path, tmp_path: Path) -> Path:
+    """The same to change."""
+    return Path(shutil.copytree(bert_folder, tmp_path / "Copy of BERT"))

@@ -17,7 +17,7 @@ from typing import Any
 
 from trifold.errors import ModelDamaged
 
-__all__ = ["FORMAT", "MANIFEST", "Graph", "ModelFolder", "hash_file", "read_folder", "write_manifest"]
+__all__ = ["FORMAT", "MANIFEST", "Graph", "ModelFolder", "hash_file", "parse_manifest", "read_folder", "write_manifest"]
 
 FORMAT = 1
 MANIFEST = "trifold.json"
@@ -121,14 +121,26 @@ def read_folder(path: Path) -> ModelFolder:
             "Give the folder of a model that trifold made."
         )
     try:
-        manifest = json.loads(source.read_bytes())
-    except (ValueError, OSError, RecursionError) as error:
+        content = source.read_bytes()
+    except OSError as error:
+        raise ModelDamaged(f"{source}: cannot be read ({error.strerror}).") from None
+    return ModelFolder(path, parse_manifest(content, str(source)))
+
+
+def parse_manifest(content: bytes, source: str) -> Mapping[str, Any]:
+    """The manifest in the bytes of a `trifold.json`, wherever they come from; `source` names them in errors.
+
+    Raises ModelDamaged when they are no manifest, or were written by a newer version.
+    """
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ModelDamaged(f"{source}: expected a JSON object, found something else ({error}).") from None
     if not isinstance(manifest, dict):
         raise ModelDamaged(f"{source}: expected a JSON object, found {type(manifest).__name__}.")
     if manifest.get("format") != FORMAT:
         raise ModelDamaged(
-            f"{source}: expected format {FORMAT}, found {manifest.get('format')!r}. "
+            f"{source}: expected format {FORMAT}, found {manifest.get('format')!r:.40}. "
             "It was made by another version of trifold: upgrade trifold, or make the model again."
         )
     for key, kind in _REQUIRED.items():
@@ -136,10 +148,10 @@ def read_folder(path: Path) -> ModelFolder:
             found = type(manifest.get(key)).__name__
             raise ModelDamaged(f"{source}: expected {key!r} to be a {kind.__name__}, found {found}.")
     _check_parts(source, manifest)
-    return ModelFolder(path, manifest)
+    return manifest
 
 
-def _check_parts(source: Path, manifest: Mapping[str, Any]) -> None:
+def _check_parts(source: str, manifest: Mapping[str, Any]) -> None:
     """No file name leaves the folder, and every entry has the fields that are read later."""
     if not NAME.fullmatch(manifest["name"]) or not NAME.fullmatch(manifest["version"]):
         raise ModelDamaged(f"{source}: the name and version must be of a-z, 0-9, dot, dash and underscore.")
