@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from trifold.models.folder import ModelFolder, write_manifest
 from trifold.tasks.qa.calibration import Calibration
-from trifold.tasks.qa.task import QaSettings, QaTask
+from trifold.tasks.qa.settings import Answers, QaSettings
+from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.windows import WindowSize
 
@@ -53,8 +54,11 @@ def qa_task(
     stride: int = 128,
     null: bool = True,
     calibration: Calibration | None = None,
+    answers: Answers = "one",
 ) -> QaTask:
-    settings = QaSettings(WindowSize(length, stride), null, ("en",), frozenset({"Latin"}), calibration or Calibration())
+    settings = QaSettings(
+        WindowSize(length, stride), null, ("en",), frozenset({"Latin"}), calibration or Calibration(), answers
+    )
     return QaTask("tiny@0", QaTokenizer(tokenizer or bert_tokenizer()), settings)
 
 

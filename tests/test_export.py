@@ -1,26 +1,32 @@
-"""From a checkpoint to the graphs of a model folder, with a tiny random BERT."""
+"""From a checkpoint to the graphs of a model folder, with tiny random models of each architecture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from doubles import bert_tokenizer, qa_task
+from hub_doubles import KINDS, tiny_reader, tiny_tokenizer
 from trifold.engine.session import Session
+from trifold.errors import EngineError, ModelDamaged
 from trifold.models.quantise import compensated, quantise_weight
 from trifold.task import Limits, Unit
 from trifold.tasks.qa.making.export import export_reader
 
 torch = pytest.importorskip("torch")
 
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 WORDS = "the quick brown fox jumps over a lazy dog and reads some more words than fit"
 
 
-def units(count: int) -> list[Unit]:
-    task = qa_task(length=128, stride=16)
+def units(count: int, tokenizer: Tokenizer | None = None) -> list[Unit]:
+    """Windows of very different lengths: shorter and longer than what is traced."""
+    task = qa_task(tokenizer, length=128, stride=16)
     words = WORDS.split()
     texts = [" ".join(words[i % 8 :] * (1 + i % 3)) for i in range(count)]
     requests = [task.check({"question": f"where {i}?", "passage": text}, Limits()) for i, text in enumerate(texts)]
@@ -51,9 +57,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return folder, reader.float()
 
 
-def expected(reader: Any, unit: Unit) -> tuple[Any, Any]:
+def expected(reader: Any, unit: Unit, names: Sequence[str] = INPUTS) -> tuple[Any, Any]:
     with torch.no_grad():
-        out = reader(**{name: torch.tensor(array[None]) for name, array in unit.arrays.items()})
+        out = reader(**{name: torch.tensor(unit.arrays[name][None]) for name in names})
     return out.start_logits[0].numpy(), out.end_logits[0].numpy()
 
 
@@ -87,21 +93,83 @@ def test_a_window_does_not_depend_on_its_neighbours(exported: tuple[Path, Any], 
             np.testing.assert_allclose(together[name], alone[name], atol=1e-4)
 
 
-def test_graphs_hold_no_second_copy_of_the_weights(exported: tuple[Path, Any]) -> None:
-    folder, _ = exported
-    weights = (folder / "model.safetensors").stat().st_size
+def input_names(graph: Path) -> list[str]:
     import onnx
 
-    graph = onnx.load(folder / "model.fp32.onnx", load_external_data=False)
-    inside = sum(len(t.raw_data) for t in graph.graph.initializer)
-    assert inside < 0.05 * weights
-    locations = {e.value for t in graph.graph.initializer for e in t.external_data if e.key == "location"}
-    assert locations == {"model.safetensors"}
+    return [entry.name for entry in onnx.load(graph, load_external_data=False).graph.input]
+
+
+def shares_its_weights(graph: Path) -> bool:
+    """Whether a graph takes nearly all of its numbers from the file that stands beside it."""
+    import onnx
+
+    tensors = onnx.load(graph, load_external_data=False).graph.initializer
+    inside = sum(len(t.raw_data) for t in tensors)
+    locations = {e.value for t in tensors for e in t.external_data if e.key == "location"}
+    return locations == {"model.safetensors"} and inside < 0.05 * (graph.parent / "model.safetensors").stat().st_size
+
+
+def test_graphs_hold_no_second_copy_of_the_weights(exported: tuple[Path, Any]) -> None:
+    assert shares_its_weights(exported[0] / "model.fp32.onnx")
 
 
 def test_the_probe_holds_where_it_was_made(exported: tuple[Path, Any]) -> None:
     folder, _ = exported
     assert Session(folder / "model.int8.onnx").agrees_with(folder / "probe.json")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def architecture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Any]:
+    """The kind, its folder with both graphs, and the reader they were made of."""
+    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
+    reader = tiny_reader(kind)
+    reader.save_pretrained(folder)
+    windows = units(8, tiny_tokenizer(kind))
+    export_reader(folder, windows, windows[0])
+    return kind, folder, reader
+
+
+def test_every_architecture_is_exported_as_torch_computes_it(architecture: tuple[str, Path, Any]) -> None:
+    kind, folder, reader = architecture
+    session, fast = Session(folder / "model.fp32.onnx"), Session(folder / "model.int8.onnx")
+    batch = units(6, tiny_tokenizer(kind))
+    taken = input_names(folder / "model.fp32.onnx")
+    assert taken[:2] == ["input_ids", "attention_mask"]
+    assert ("token_type_ids" in taken) == (kind in {"bert", "electra"})
+    assert min(unit.cost for unit in batch) < max(unit.cost for unit in batch) - 30, "nothing is padded"
+    for unit, exact, near in zip(batch, session.run(batch), fast.run(batch), strict=True):
+        start, end = expected(reader, unit, taken)
+        np.testing.assert_allclose(exact["start_logits"], start, atol=1e-4)
+        np.testing.assert_allclose(exact["end_logits"], end, atol=1e-4)
+        assert np.abs(near["start_logits"] - start).max() < 0.15 * np.abs(start).max()
+
+
+def test_every_architecture_shares_its_weights(architecture: tuple[str, Path, Any]) -> None:
+    assert shares_its_weights(architecture[1] / "model.fp32.onnx")
+
+
+def test_a_checkpoint_without_a_trained_head_is_refused(tmp_path: Path) -> None:
+    tiny_reader("bert", head="").save_pretrained(tmp_path)
+    with pytest.raises(ModelDamaged, match=r"its weights lack qa_outputs.* answer at random"):
+        export_reader(tmp_path, (), units(1)[0], int8=False)
+
+
+def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trifold.tasks.qa.making import export
+
+    tiny_reader("distilbert").save_pretrained(tmp_path)
+    fused = export._fused
+
+    def with_another_head(reader: Any) -> Any:
+        model = fused(reader)
+        for weight in model.graph.initializer:
+            if weight.name.endswith("qa_outputs.bias"):
+                weight.raw_data = np.array([9, 9], np.float32).tobytes()
+        return model
+
+    monkeypatch.setattr(export, "_fused", with_another_head)
+    with pytest.raises(EngineError, match="does not compute what torch computes"):
+        export_reader(tmp_path, (), units(1)[0], int8=False)
 
 
 def assert_no_saturation(integers: np.ndarray[Any, Any]) -> None:

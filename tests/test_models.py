@@ -42,7 +42,8 @@ def test_names_versions_and_paths(home: Path) -> None:
         ("nothing", r"no model is called 'nothing' \(there are: default@0\)"),
         ("default@99", "no model is called 'default@99'"),
         ("./no/where", "no model folder at './no/where'"),
-        ("owner/model", "no model folder at 'owner/model'"),
+        ("owner/model", "owner/model is not in the local cache"),
+        ("owner/model/part", "no model folder at 'owner/model/part'"),
         ("..", "no trifold.json in it"),
     ],
 )

@@ -10,14 +10,27 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import click
     import numpy as np
     from rich.console import Console
 
-__all__ = ["Arrays", "Encoded", "Host", "Limits", "Plugin", "Progress", "Task", "Unit", "no_progress"]
+__all__ = [
+    "Adopter",
+    "Arrays",
+    "Checkpoint",
+    "Encoded",
+    "Fetch",
+    "Host",
+    "Limits",
+    "Plugin",
+    "Progress",
+    "Task",
+    "Unit",
+    "no_progress",
+]
 
 Req = TypeVar("Req")
 Rep = TypeVar("Rep", covariant=True)
@@ -121,3 +134,44 @@ class Plugin(Protocol):
 
     def commands(self) -> Sequence[click.Command]:
         """The task's words on the command line."""
+
+
+class Fetch(Protocol):
+    """Gives files of a checkpoint; those of the hub are downloaded where they are not here yet."""
+
+    def __call__(self, *patterns: str, required: bool = False) -> list[Path]:
+        """The files that match one of the patterns, as `Path.glob` reads them; none where there are none.
+
+        required: a hub that cannot be reached is an error (ModelNotFound) rather than a checkpoint without such files.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model as others publish it, before a plugin has made a model folder of it.
+
+    path: where its files are. name: its id on the Hugging Face hub, or the folder's name. revision: the hub's commit,
+    None for a folder of this machine. label: `name@version` of the model folder that is made of it.
+    """
+
+    path: Path
+    name: str
+    revision: str | None
+    label: str
+    fetch: Fetch
+
+
+@runtime_checkable
+class Adopter(Protocol):
+    """A plugin that can also take over checkpoints that others made."""
+
+    name: str
+
+    def declines(self, name: str, config: Mapping[str, Any]) -> str | None:
+        """Why the task cannot use the checkpoint `name` with this `config.json`, and what to do; None when it can."""
+
+    def adopt(self, checkpoint: Checkpoint, folder: Path) -> Mapping[str, Any]:
+        """Write everything but `trifold.json` of a model folder; returns the facts of that (see `write_manifest`).
+
+        folder: exists and is empty. Raises ModelDamaged for a checkpoint that cannot be used, MissingExtra.
+        """

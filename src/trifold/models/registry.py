@@ -1,6 +1,7 @@
 """From a model's name to its folder.
 
-A name is `default` (comes with the package), `name` (its newest version), `name@version`, or a path.
+A name is `default` (comes with the package), `name` (its newest version), `name@version`, a path, or `org/name` of the
+Hugging Face hub (`org/name@revision`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from trifold.errors import ModelDamaged, ModelNotFound, TrifoldError
 from trifold.models.folder import MANIFEST, ModelFolder, read_folder
+from trifold.task import Checkpoint
 
-__all__ = ["find", "home", "listed", "roots"]
+__all__ = ["checkpoint_of", "find", "home", "listed", "roots"]
 
 _EMBEDDED = Path(__file__).parent / "embedded"
 
@@ -41,31 +43,93 @@ def listed() -> Iterator[ModelFolder | TrifoldError]:
 
 
 def find(model: str) -> ModelFolder:
-    """The folder of a model, by name or path.
+    """The folder of a model, by name, path or id of the Hugging Face hub.
 
-    Raises ModelNotFound when there is none, ModelDamaged when its manifest cannot be read.
+    A checkpoint of the hub, or in a plain folder, becomes a model folder first (see `models/adoption`).
+
+    Raises ModelNotFound when there is none, ModelDamaged when its manifest or checkpoint cannot be used, WrongTask for
+    a checkpoint of another kind, MissingExtra when converting it needs packages that are not installed.
     """
     if _looks_like_path(model):
         return _at_path(model)
+    if (folder := _from_hub(model)) is not None:
+        return folder
     name, at, _ = model.partition("@")
-    candidates = [p for p in _versions() if p.name.partition("@")[0] == name and (not at or p.name == model)]
+    candidates = [
+        path
+        for path in _versions()
+        if path.name.partition("@")[0] == name and (path.name == model if at else path.parent != home() / "hub")
+    ]
     if candidates:
         return _registered(candidates[-1])
+    if _is_folder(model):
+        return _at_path(model)
     known = ", ".join(p.name for p in _versions())
     raise ModelNotFound(
-        f"no model is called {model[:80]!r} (there are: {known}). "
-        "`trifold models list` shows them; a folder is given by its path, such as ./folder."
+        f"no model is called {model[:80]!r} (there are: {known}). `trifold models list` shows them; "
+        "a folder is given by its path, such as ./folder, a model of the Hugging Face hub as org/name."
     )
 
 
+def checkpoint_of(model: str) -> Checkpoint | None:
+    """The checkpoint of others that a name stands for, before it is made a model folder; None for other names.
+
+    Raises ModelNotFound for an id of the hub that cannot be had.
+    """
+    if _looks_like_path(model):
+        from trifold.models.adoption import local_checkpoint
+
+        path = Path(model).expanduser()
+        return local_checkpoint(path) if _is_plain(path) else None
+    if "/" not in model:
+        return None
+    from trifold.models.hub import hub_checkpoint, hub_id
+
+    wanted = hub_id(model)
+    return None if wanted is None else hub_checkpoint(wanted)
+
+
 def _at_path(model: str) -> ModelFolder:
-    try:
-        found = Path(model).expanduser().is_dir()
-    except OSError:  # such as a name that is too long
-        found = False
-    if not found:
+    if not _is_folder(model):
         raise ModelNotFound(f"no model folder at {model[:80]!r}. Give the path of a folder that holds {MANIFEST}.")
-    return read_folder(Path(model).expanduser())
+    path = Path(model).expanduser()
+    if _is_plain(path):
+        from trifold.models.adoption import adopted, local_checkpoint
+
+        return adopted(local_checkpoint(path))
+    return read_folder(path)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a folder holds a checkpoint that is no model folder of trifold."""
+    return not (path / MANIFEST).is_file() and (path / "config.json").is_file()
+
+
+def _is_folder(model: str) -> bool:
+    try:
+        return bool(model) and Path(model).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # such as a name that is too long, or the home of nobody
+        return False
+
+
+def _from_hub(model: str) -> ModelFolder | None:
+    """What a hub id stands for; None for what is no id."""
+    if "/" not in model:
+        return None
+    from trifold.models.adoption import adopted, adopted_earlier
+    from trifold.models.hub import hub_checkpoint, hub_id
+
+    wanted = hub_id(model)
+    if wanted is None:
+        return None
+    try:
+        checkpoint = hub_checkpoint(wanted)
+    except ModelNotFound:
+        earlier = adopted_earlier(wanted.name, wanted.revision)
+        if earlier is None:
+            raise
+        return earlier
+    return adopted(checkpoint)
 
 
 def _registered(path: Path) -> ModelFolder:
@@ -77,13 +141,20 @@ def _registered(path: Path) -> ModelFolder:
 
 
 def _looks_like_path(model: str) -> bool:
-    return os.sep in model or "/" in model or model.startswith((".", "~"))
+    """What has a slash is a path, unless it could be `org/name` and is no folder here."""
+    if model.startswith((".", "~")) or Path(model).is_absolute():
+        return True
+    if "/" not in model and os.sep not in model:
+        return False
+    from trifold.models.hub import hub_id
+
+    return _is_folder(model) or hub_id(model) is None
 
 
 def _versions() -> list[Path]:
     found = [
         path
-        for root in roots()
+        for root in (*roots(), home() / "hub")
         if root.is_dir()
         for path in root.iterdir()
         if path.is_dir() and "@" in path.name and not path.name.startswith(".")

@@ -118,7 +118,7 @@ def _by_value(stored: list[_Stored]) -> dict[tuple[tuple[int, ...], bytes], tupl
 
 def _key(values: Array) -> tuple[tuple[int, ...], bytes]:
     exact = np.ascontiguousarray(values, np.float32)
-    return exact.shape, hashlib.sha256(exact.tobytes()).digest()
+    return exact.shape, hashlib.sha256(exact.reshape(-1).data).digest()
 
 
 def _external(name: str, tensor: _Stored) -> TensorProto:

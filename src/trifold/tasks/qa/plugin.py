@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import click
 
+    from trifold.task import Checkpoint
     from trifold.tasks.qa.task import QaTask
 
 __all__ = ["QaPlugin", "plugin"]
@@ -28,8 +29,19 @@ class QaPlugin:
         from trifold.tasks.qa.commands.ask import ask
         from trifold.tasks.qa.commands.check import check
         from trifold.tasks.qa.commands.evaluate import evaluate
+        from trifold.tasks.qa.commands.finetune import finetune
 
-        return [ask, evaluate, check]
+        return [ask, evaluate, check, finetune]
+
+    def declines(self, name: str, config: Mapping[str, Any]) -> str | None:
+        from trifold.tasks.qa.making.checkpoints import declines
+
+        return declines(name, config)
+
+    def adopt(self, checkpoint: Checkpoint, folder: Path) -> Mapping[str, Any]:
+        from trifold.tasks.qa.making.adopt import adopt
+
+        return adopt(checkpoint, folder)
 
 
 plugin = QaPlugin()

@@ -20,9 +20,9 @@ _NOTABLE = 0.3
 def foreign_script(text: str, scripts: Collection[str]) -> str | None:
     """The name of a script that makes up a notable part of the text's letters and is not among `scripts`.
 
-    scripts: names as Unicode writes them, such as "Latin".
+    scripts: names as Unicode writes them, such as "Latin"; none where a model does not say what it reads.
     """
-    if text.isascii() and "Latin" in scripts:
+    if not scripts or (text.isascii() and "Latin" in scripts):
         return None
     codes, counts = np.unique(code_points(text), return_counts=True)
     letters: Counter[str] = Counter()

@@ -11,14 +11,15 @@ __all__ = ["card"]
 def card(facts: Mapping[str, Any], notes: Sequence[str]) -> str:
     """A model card in Markdown with the front matter of the Hugging Face hub.
 
-    facts: the manifest. notes: what a user should know before trusting the model, one sentence or two each.
+    facts: the manifest; without `metrics`, `data` or `calibration_data` the card has no word of them. notes: what a
+    user should know before trusting the model, one sentence or two each.
     """
     settings = facts["task_settings"]
-    calibration = settings["calibration"]
+    languages = [f"language: [{', '.join(settings['languages'])}]"] if settings["languages"] else []
     lines = [
         "---",
         f"license: {facts['license'].lower()}",
-        f"language: [{', '.join(settings['languages'])}]",
+        *languages,
         "pipeline_tag: question-answering",
         f"base_model: {facts['base']['name']}",
         "---",
@@ -30,28 +31,40 @@ def card(facts: Mapping[str, Any], notes: Sequence[str]) -> str:
         "",
         *(f"- {note}" for note in notes),
         "",
-        "## Measured",
-        "",
-        "| data | graph | questions | exact match | F1 | has answer F1 | no answer F1 | ECE | AUROC |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_row(metric) for metric in facts["metrics"]),
-        "",
-        "Exact match and F1 in percent, by the official SQuAD definitions. ECE: 15 bins of equal mass. Each row is "
-        "`trifold evaluate DATA --json`, with `--always-answer` and `--precision` where the row says so.",
-        "",
+        *(_measured(facts["metrics"]) if facts["metrics"] else []),
         "## Made from",
         "",
         f"- Base: {facts['base']['name']} ({facts['base']['license']}), {facts['base']['source']}.",
         f"- Training: {facts['training']['summary']}",
-        f"- Calibration: {calibration_words(calibration)}, fitted on {facts['calibration_data']['summary']}",
+        f"- Calibration: {_calibration(facts)}",
         f"- Windows of {settings['window']['length']} tokens that share {settings['window']['stride']}.",
         f"- Licence: {facts['license']}. Made at commit {facts['git_commit'] or 'unknown'} by `{facts['command']}`.",
-        "",
-        "## Data",
-        "",
+        *(["", "## Data", ""] if facts["data"] else []),
         *(f"- {data['file']}: {data['rows']:,} rows, SHA-256 {data['sha256']}" for data in facts["data"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _measured(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "## Measured",
+        "",
+        "| data | graph | questions | exact match | F1 | has answer F1 | no answer F1 | ECE | AUROC |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_row(metric) for metric in metrics),
+        "",
+        "Exact match and F1 in percent, by the official SQuAD definitions. ECE: 15 bins of equal mass. Each row is "
+        "`trifold evaluate DATA --json`, with `--always-answer` and `--precision` where the row says so.",
+        "",
+    ]
+
+
+def _calibration(facts: Mapping[str, Any]) -> str:
+    if facts["calibration_data"] is None:
+        return "none."
+    return (
+        f"{calibration_words(facts['task_settings']['calibration'])}, fitted on {facts['calibration_data']['summary']}"
+    )
 
 
 def calibration_words(calibration: Mapping[str, Any]) -> str:

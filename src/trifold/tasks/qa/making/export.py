@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.engine.session import Session
-from trifold.errors import MissingExtra
+from trifold.errors import EngineError, MissingExtra, ModelDamaged, TrifoldError
 from trifold.task import Unit
+from trifold.tasks.qa.making.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,17 +24,20 @@ __all__ = ["export_reader"]
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OUTPUTS = ("start_logits", "end_logits")
 _OPSET = 17
+_EXACT = 1e-4
+"""Share of the largest logit by which the graph may differ from torch: the order of additions differs."""
 _PROBE_TOLERANCE = 0.5
 """In logits: wide enough for a processor that rounds otherwise, too narrow for one whose sums saturate."""
 
 
-def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit) -> list[dict[str, Any]]:
-    """Write `model.fp32.onnx` and `model.int8.onnx`, with a probe for the latter, beside a checkpoint.
+def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: bool = True) -> list[dict[str, Any]]:
+    """Write `model.fp32.onnx` and, with int8, `model.int8.onnx` with a probe, beside a checkpoint.
 
     folder: holds config.json and model.safetensors. windows: a few hundred windows of training text, from which the
     int8 graph learns what its activations look like. probe: a window whose contents may be published.
 
-    Returns the `graphs` of the manifest. Raises MissingExtra.
+    Returns the `graphs` of the manifest. Raises ModelDamaged when the weights lack some of the architecture's,
+    EngineError when it cannot be exported or the graph does not compute what torch computes, MissingExtra.
     """
     try:
         import onnx
@@ -41,24 +45,39 @@ def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit) -> list[di
         from trifold.models.quantise import quantise
         from trifold.models.sharing import share_weights
 
-        exact = _fused(folder)
+        reader = _load(folder)
+        exact = _fused(reader)
     except ImportError as error:
         raise MissingExtra("exporting a model", "train") from error
-    fast = type(exact)()
-    fast.CopyFrom(exact)
-    quantise(fast, [_feeds(unit) for unit in windows])
-    for model, name in ((exact, "model.fp32.onnx"), (fast, "model.int8.onnx")):
+    except TrifoldError:
+        raise
+    except Exception as error:  # whatever torch and transformers meet in a checkpoint of any age and kind
+        raise EngineError(
+            f"{folder}: it cannot be exported ({type(error).__name__}: {_first_line(error)}). Choose another model."
+        ) from error
+    graphs = [(exact, "model.fp32.onnx")]
+    if int8:
+        fast = type(exact)()
+        fast.CopyFrom(exact)
+        quantise(fast, [_feeds(unit, exact) for unit in windows])
+        graphs.append((fast, "model.int8.onnx"))
+    for model, name in graphs:
         share_weights(model, folder)
         onnx.save(model, folder / name)
-    _record_probe(folder / "model.int8.onnx", folder / "probe.json", probe)
-    return [
-        {"file": "model.int8.onnx", "precision": "int8", "probe": "probe.json"},
-        {"file": "model.fp32.onnx", "precision": "fp32"},
-    ]
+    _compare(reader, Session(folder / "model.fp32.onnx"), folder)
+    written = [{"file": "model.fp32.onnx", "precision": "fp32"}]
+    if int8:
+        _record_probe(folder / "model.int8.onnx", folder / "probe.json", probe)
+        written.insert(0, {"file": "model.int8.onnx", "precision": "int8", "probe": "probe.json"})
+    return written
 
 
-def _feeds(unit: Unit) -> dict[str, np.ndarray[Any, Any]]:
-    return {name: unit.arrays[name][np.newaxis] for name in _INPUTS}
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:200]
+
+
+def _feeds(unit: Unit, model: ModelProto) -> dict[str, np.ndarray[Any, Any]]:
+    return {entry.name: unit.arrays[entry.name][np.newaxis] for entry in model.graph.input}
 
 
 def _record_probe(graph: Path, probe: Path, window: Unit) -> None:
@@ -97,8 +116,76 @@ def _split_layer_norms(model: ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _fused(folder: Path) -> ModelProto:
-    """The checkpoint as one fp32 graph with ONNX Runtime's fused operators, weights inline.
+def _load(folder: Path) -> Any:
+    """The checkpoint as a module of transformers, in fp32 and ready to compute."""
+    import torch
+    from transformers import AutoModelForQuestionAnswering
+
+    with quiet_transformers():
+        reader, report = AutoModelForQuestionAnswering.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    if report["missing_keys"]:
+        raise ModelDamaged(
+            f"{folder}: its weights lack {sorted(report['missing_keys'])[0]} and would answer at random. "
+            "Choose a model that was trained to answer questions, or fine-tune this one."
+        )
+    return reader.eval()
+
+
+def _inputs(reader: Any) -> tuple[str, ...]:
+    """The inputs that the architecture takes. Types of tokens are one where it knows no two of them."""
+    import inspect
+
+    taken = inspect.signature(reader.forward).parameters
+    typed = "token_type_ids" in taken and getattr(reader.config, "type_vocab_size", 2) > 1
+    return _INPUTS if typed else _INPUTS[:2]
+
+
+def _example(reader: Any, rows: int, length: int, padding: int) -> dict[str, Any]:
+    """Random windows, the last of them padded by zeros as `Session` does."""
+    import torch
+
+    drawn = torch.Generator().manual_seed(length)
+    ids = torch.randint(5, reader.config.vocab_size, (rows, length), generator=drawn)
+    mask = torch.ones_like(ids)
+    ids[-1, length - padding :] = 0
+    mask[-1, length - padding :] = 0
+    types = (torch.arange(length) >= length // 2).long().expand_as(ids) * mask
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+def _compare(reader: Any, session: Session, folder: Path) -> None:
+    """Hold the graph against torch at lengths and batch sizes that it was not traced at, padded."""
+    import torch
+
+    for rows, length, padding in ((1, 9, 0), (3, 60, 13)):
+        example = _example(reader, rows, length, padding)
+        with torch.no_grad():
+            out = reader(**{name: example[name] for name in _inputs(reader)})
+        lengths = [length] * (rows - 1) + [length - padding]
+        units = [
+            Unit({name: array[row, :n].numpy() for name, array in example.items()}, n) for row, n in enumerate(lengths)
+        ]
+        for row, (n, found) in enumerate(zip(lengths, session.run(units), strict=True)):
+            for name in _OUTPUTS:
+                expected = out[name][row, :n].numpy()
+                margin = _EXACT * max(1.0, float(np.abs(expected).max()))
+                if not np.allclose(found[name], expected, rtol=0, atol=margin):
+                    raise EngineError(
+                        f"{folder}: the exported graph does not compute what torch computes ({length} tokens, {rows} "
+                        f"windows). Models of the type {reader.config.model_type!r} cannot be exported; choose another."
+                    )
+
+
+def _fused(reader: Any) -> ModelProto:
+    """A module as one fp32 graph with ONNX Runtime's fused operators, weights inline.
 
     Eager attention through the TorchScript exporter, because ONNX Runtime's attention fusion knows that pattern and
     not the dynamo exporter's arithmetic on masks. MultiHeadAttention rather than Attention: its projections stay
@@ -110,36 +197,33 @@ def _fused(folder: Path) -> ModelProto:
     from onnx import helper
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
-    from transformers import AutoModelForQuestionAnswering
 
-    reader = AutoModelForQuestionAnswering.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, local_files_only=True
-    ).eval()
+    inputs = _inputs(reader)
 
     class Logits(torch.nn.Module):  # type: ignore[misc]
-        def forward(self, ids: Any, mask: Any, types: Any) -> tuple[Any, Any]:
-            out = reader(input_ids=ids, attention_mask=mask, token_type_ids=types)
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = reader
+
+        def forward(self, *arrays: Any) -> tuple[Any, Any]:
+            out = self.reader(**dict(zip(inputs, arrays, strict=True)))
             return out.start_logits, out.end_logits
 
-    module = Logits()
-    module.reader = reader
-    ids = torch.randint(5, reader.config.vocab_size, (2, 16))
-    mask = torch.ones_like(ids)
-    mask[1, 10:] = 0  # so that the mask is traced as one
+    example = _example(reader, 2, 16, 6)  # padded, so that the mask is traced as one
     options = FusionOptions("bert")
     options.use_multi_head_attention = True
     options.enable_embed_layer_norm = False
     with tempfile.TemporaryDirectory() as scratch, torch.no_grad(), warnings.catch_warnings():
-        # The tracer warns of every size that it fixes; the tests hold the graph against torch at other sizes.
+        # The tracer warns of every size that it fixes; the graph is held against torch at other sizes.
         warnings.simplefilter("ignore")
         path = str(Path(scratch) / "plain.onnx")
         torch.onnx.export(
-            module,
-            (ids, mask, torch.zeros_like(ids)),
+            Logits().eval(),
+            tuple(example[name] for name in inputs),
             path,
-            input_names=list(_INPUTS),
+            input_names=list(inputs),
             output_names=list(_OUTPUTS),
-            dynamic_axes={name: {0: "batch", 1: "length"} for name in _INPUTS + _OUTPUTS},
+            dynamic_axes={name: {0: "batch", 1: "length"} for name in (*inputs, *_OUTPUTS)},
             dynamo=False,
             opset_version=_OPSET,
         )
