@@ -11,9 +11,23 @@ from hypothesis import strategies as st
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.qa.calibration import Calibration, Platt, fit_platt, fit_threshold
-from trifold.tasks.qa.measuring.metrics import auroc, best_over, exact_match, expected_calibration_error, f1
+from trifold.tasks.qa.measuring.metrics import (
+    aurc,
+    auroc,
+    best_over,
+    bootstrap_interval,
+    coverage_at,
+    exact_match,
+    expected_calibration_error,
+    f1,
+    reliability,
+    resampled_interval,
+    risk_coverage,
+    span_scores,
+)
 
 OFFICIAL = Path(__file__).parent / "fixtures" / "official_squad_scores.json"
+OFFICIAL_SPANS = Path(__file__).parent / "fixtures" / "official_span_scores.json"
 
 
 def test_exact_match_and_f1_equal_the_official_script() -> None:
@@ -23,6 +37,19 @@ def test_exact_match_and_f1_equal_the_official_script() -> None:
     for case in recorded["cases"]:
         assert best_over(exact_match, case["prediction"], case["golds"]) == case["exact"], case
         assert best_over(f1, case["prediction"], case["golds"]) == pytest.approx(case["f1"], abs=1e-12), case
+
+
+def test_span_scores_equal_the_official_script() -> None:
+    """Recorded with the official MultiSpanQA script; see the file's own note."""
+    recorded = json.loads(OFFICIAL_SPANS.read_text())
+    cases = recorded["cases"]
+    assert len(cases) > 50
+    everything = ([case["predicted"] for case in cases], [case["gold"] for case in cases], recorded["all"])
+    for predicted, gold, expected in (*(([c["predicted"]], [c["gold"]], c["scores"]) for c in cases), everything):
+        found = span_scores(predicted, gold)
+        for kind, name in (("exact", "em"), ("overlap", "overlap")):
+            for key, value in found[kind].items():
+                assert 100 * value == pytest.approx(expected[f"{name}_{key}"], abs=1e-9), (predicted, gold)
 
 
 scores = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
@@ -100,3 +127,63 @@ def test_a_calibration_that_cannot_be_read_is_refused(facts: dict[str, object]) 
 def test_a_calibration_comes_back_as_it_was_written() -> None:
     written = Calibration(Platt(0.5, -0.1, 0.2), Platt(1.5, 0.3, 0.1), 0.4)
     assert Calibration.from_dict(json.loads(json.dumps(written.to_dict()))) == written
+
+
+@given(scores, st.sampled_from([0.5, 0.9, 1.0]))
+def test_coverage_is_the_most_that_can_be_answered_with_so_few_mistakes(
+    pairs: list[tuple[float, bool]], precision: float
+) -> None:
+    found = coverage_at(np.array([s for s, _ in pairs]), np.array([float(r) for _, r in pairs]), precision)
+    shares = [0.0]
+    for least in {s for s, _ in pairs}:
+        answered = [r for s, r in pairs if s >= least]
+        if sum(answered) >= precision * len(answered) - 1e-9:
+            shares.append(len(answered) / len(pairs))
+    assert found == pytest.approx(max(shares))
+
+
+def test_risk_and_coverage() -> None:
+    score, right = np.array([0.9, 0.2, 0.5, 0.5]), np.array([1.0, 0, 0, 1])
+    coverage, risk = risk_coverage(score, right)
+    assert coverage.tolist() == [0.25, 0.75, 1.0]  # equal scores are answered together
+    assert risk.tolist() == pytest.approx([0, 1 / 3, 0.5])
+    assert aurc(score, right) == pytest.approx(0.5 / 3 + 0.25 / 2)
+    ranked = np.arange(100.0)[::-1]
+    assert (
+        aurc(ranked, np.repeat([1.0, 0], 50))
+        < aurc(ranked, np.tile([1.0, 0], 50))
+        < aurc(-ranked, np.repeat([1.0, 0], 50))
+    )
+    assert coverage_at(np.linspace(1, 0, 10), np.array([1.0] * 9 + [0])) == 1  # nine of ten are 90 %
+
+
+def test_measures_of_nothing_are_nothing() -> None:
+    none = np.zeros(0)
+    assert (aurc(none, none), coverage_at(none, none), expected_calibration_error(none, none)) == (0, 0, 0)
+    assert [len(column) for column in (*risk_coverage(none, none), *reliability(none, none))] == [0] * 5
+    assert span_scores([], [])["exact"]["f1"] == 0
+
+
+def test_an_interval_holds_the_truth_as_often_as_it_says() -> None:
+    chance = np.random.default_rng(0)
+    hits = 0
+    for round_ in range(200):
+        low, high = bootstrap_interval(chance.normal(0.3, 1, 80), seed=round_, rounds=300)
+        hits += low <= 0.3 <= high
+    assert 0.9 <= hits / 200 <= 0.985
+    same = chance.normal(0, 1, 50)
+    assert bootstrap_interval(same) == bootstrap_interval(same)
+    assert bootstrap_interval(np.zeros(9)) == (0, 0)
+
+
+def test_draws_on_which_a_statistic_is_not_defined_are_left_out() -> None:
+    assert resampled_interval(lambda i: None, 5) is None
+    assert resampled_interval(lambda i: 1.0 if 0 in i else None, 5, rounds=50) == (1, 1)
+
+
+def test_reliability_bins_hold_every_reply_once() -> None:
+    score, right = np.linspace(0, 1, 100), np.tile([0.0, 1], 50)
+    said, found, mass = reliability(score, right)
+    assert (len(said), mass.sum()) == (15, 100)
+    assert (np.diff(said) > 0).all()
+    assert (found * mass).sum() == pytest.approx(right.sum())

@@ -25,13 +25,23 @@ Examples:
   trifold evaluate squad-dev-v2.0.json.gz
   trifold evaluate mine.jsonl --model mine --json
   trifold evaluate squad-dev-v1.1.json.gz --always-answer --predictions predictions.json
+  trifold evaluate multi-span-dev.jsonl.gz --several --top-k 3
 
 \b
-The predictions file maps each id to its text, as the official SQuAD script reads it.""",
+The predictions file maps each id to its text, as the official SQuAD script reads it; with --several to the
+list of its texts, as the MultiSpanQA script does.""",
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="So many rows, spread evenly over the file.")
 @click.option("--predictions", type=click.Path(path_type=Path, dir_okay=False), help="Also write the answers here.")
+@click.option(
+    "--several/--one",
+    default=None,
+    help="All answers of a row are to be found, or one of them. [default: what the model is made for]",
+)
+@click.option(
+    "--top-k", type=click.IntRange(min=1), help="So many answers at most. [default: what the model is made for]"
+)
 @always_option
 @model_option
 @precision_option
@@ -42,6 +52,8 @@ def evaluate(
     data: Path,
     limit: int | None,
     predictions: Path | None,
+    several: bool | None,
+    top_k: int | None,
     always_answer: bool,
     model: str,
     precision: str | None,
@@ -50,7 +62,8 @@ def evaluate(
     """Measure a model on DATA: SQuAD JSON, or one question with its answers a line.
 
     Exact match and F1 are the official SQuAD ones; ECE tells how far scores are from the share that is right, AUROC
-    how well they tell right from wrong.
+    how well they tell right from wrong, and coverage how many of the questions can be answered, surest first, with
+    90 % of the answers right. Rows with several answers get span F1 (MultiSpanQA) and yes/no rows accuracy.
     """
     from trifold.tasks.qa.data.examples import read_examples
     from trifold.tasks.qa.data.textfiles import write_text
@@ -63,7 +76,7 @@ def evaluate(
         check_predictions(predictions, examples)
     reader = load(model, precision=precision)
     with host.progress("evaluate") as progress:
-        result = measure(reader, examples, always_answer=always_answer, progress=progress)
+        result = measure(reader, examples, always_answer=always_answer, several=several, top_k=top_k, progress=progress)
     if predictions is not None:
         write_text(predictions, to_json(result.predictions(), indent=0) + "\n")
     if as_json:
@@ -83,8 +96,19 @@ def _print(console: Console, facts: Mapping[str, Any]) -> None:
         if part["n"]:
             table.add_row(label, f"{part['n']:,}", f"{part['exact']:.2f}", f"{part['f1']:.2f}")
     console.print(table)
+    for kind, part in facts.get("spans", {}).items():
+        console.print(
+            f"{kind} spans: precision {part['precision']:.2f}, recall {part['recall']:.2f}, F1 {part['f1']:.2f}"
+        )
+    if "verdict" in facts:
+        part = facts["verdict"]
+        console.print(
+            f"yes or no: {part['n']:,} questions, accuracy {part['accuracy']:.2f}, "
+            f"balanced {part['balanced_accuracy']:.2f}"
+        )
     area = "not defined" if facts["auroc"] is None else f"{facts['auroc']:.3f}"
     console.print(
         f"\nscores: ECE {facts['ece']:.3f} (0 is best), AUROC {area} (1 is best)\n"
+        f"coverage: {100 * facts['coverage_at_90']:.1f} % of the questions can be answered with 90 % right\n"
         f"{facts['model']}: {facts['questions_per_second']:.1f} questions a second"
     )
