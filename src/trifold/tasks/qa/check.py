@@ -7,13 +7,13 @@ from typing import Any
 
 from trifold.errors import InvalidInput
 from trifold.task import Limits
-from trifold.tasks.qa.records import Question
+from trifold.tasks.qa.records import LONGEST_ANSWER, Question
 
-__all__ = ["check_question", "check_text"]
+__all__ = ["MOST_ANSWERS", "check_question", "check_text"]
 
 _KNOWN = {"id", "question", "passage", "passages", "context", "top_k", "always_answer", "max_answer_len"}
-_MOST_ANSWERS = 1000
-_LONGEST_ANSWER = 10_000
+MOST_ANSWERS = 1000
+_MOST_TOKENS = 10_000
 _PRINTED = 10**18
 """Larger numbers are not repeated in messages; Python refuses to print the largest."""
 
@@ -38,9 +38,9 @@ def check_question(raw: Mapping[str, Any], limits: Limits) -> Question:
     return Question(
         str(question),
         passages,
-        _whole_number(raw.get("top_k", 1), "top_k", _MOST_ANSWERS),
+        None if raw.get("top_k") is None else _whole_number(raw["top_k"], "top_k", MOST_ANSWERS),
         _flag(raw.get("always_answer", False), "always_answer"),
-        _whole_number(raw.get("max_answer_len", 30), "max_answer_len", _LONGEST_ANSWER),
+        _whole_number(raw.get("max_answer_len", LONGEST_ANSWER), "max_answer_len", _MOST_TOKENS),
     )
 
 

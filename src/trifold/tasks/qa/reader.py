@@ -11,7 +11,7 @@ from trifold.engine.runner import Runner
 from trifold.errors import InvalidInput, ModelDamaged, TrifoldError, WrongTask
 from trifold.models.registry import find
 from trifold.task import Limits, Progress, no_progress
-from trifold.tasks.qa.records import Reply
+from trifold.tasks.qa.records import LONGEST_ANSWER, Reply
 from trifold.tasks.qa.task import QaTask
 
 __all__ = ["Reader", "load"]
@@ -47,16 +47,17 @@ class Reader:
         question: str,
         passage: str | Sequence[str],
         *,
-        top_k: int = 1,
+        top_k: int | None = None,
         always_answer: bool = False,
-        max_answer_len: int = 30,
+        max_answer_len: int = LONGEST_ANSWER,
         progress: Progress = no_progress,
     ) -> Reply:
         """Answer one question from a passage, or from several that are read together.
 
-        top_k: how many answers at most, none overlapping another. always_answer: give the best answer even where
-        the passages probably do not say. max_answer_len: in the model's tokens. progress:
-        called with the windows read so far and all of them.
+        top_k: how many answers at most, none overlapping another; by default one, or all from a model made for
+        that. always_answer: give the best answer even where the passages probably do not say. max_answer_len: in
+        the model's tokens. progress: called with the windows read so far
+        and all of them.
 
         Raises InvalidInput for what cannot be asked, EngineError when the computation fails.
         """

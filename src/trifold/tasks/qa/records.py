@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Answer", "Question", "Reply"]
+__all__ = ["LONGEST_ANSWER", "Answer", "Question", "Reply", "Verdict"]
+
+LONGEST_ANSWER = 30
+"""Tokens of an answer at most, where a question does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question about one or several passages, found well-formed.
 
-    top_k: how many answers at most. always_answer: answer even where the passages probably do not say.
-    max_answer_len: length of an answer, in the model's tokens, at most.
+    top_k: how many answers at most; None for what the model is made for, one or all. always_answer: answer even
+    where the passages probably do not say. max_answer_len: length of an answer, in the model's tokens, at most.
     """
 
     question: str
     passages: tuple[str, ...]
-    top_k: int = 1
+    top_k: int | None = None
     always_answer: bool = False
-    max_answer_len: int = 30
+    max_answer_len: int = LONGEST_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Yes or no. text: "yes" or "no". score: the probability that it is right, from 0 to 1."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answers to a question, the best first; none when the passages do not say.
 
     no_answer_score: the probability that the passages do not say, or None for a model that cannot tell.
-    model: the version that made the reply. warnings: what may make it less trustworthy than its score.
+    verdict: yes or no, from a model that was made for such questions; else None. model: the version that made the
+    reply. warnings: what may make it less trustworthy than its score.
     """
 
     question: str
@@ -51,10 +63,13 @@ class Reply:
     no_answer_score: float | None
     model: str
     warnings: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def score(self) -> float:
-        """The probability that the reply is right: of the best answer, else of there being none."""
+        """The probability that the reply is right: of the verdict or the best answer, else of there being none."""
+        if self.verdict is not None:
+            return self.verdict.score
         if self.answers:
             return self.answers[0].score
         return 0.0 if self.no_answer_score is None else self.no_answer_score

@@ -18,7 +18,7 @@ from trifold.task import Arrays
 from trifold.tasks.qa.tokens import PassageTokens
 from trifold.tasks.qa.windows import Window
 
-__all__ = ["Span", "Spans", "find_spans"]
+__all__ = ["Span", "Spans", "find_spans", "log_odds_of", "score_candidates"]
 
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -55,9 +55,7 @@ def find_spans(
     outputs: for each window `start_logits` and `end_logits`, shape (length,). null: index of the null token, or None
     for a model without one, whose candidates are compared by s + e alone.
     """
-    bases = np.cumsum([0, *(len(p.ids) for p in passages)])
-    longest = max((window.size for window in windows), default=1)
-    scores = _score(passages, bases, windows, outputs, null, max(1, min(max_tokens, longest)))
+    scores, bases = score_candidates(passages, windows, outputs, null=null, max_tokens=max_tokens)
     weights, shift = _weights(scores, null)
     mass = float(weights.sum())
     rest = float(np.exp(-shift)) if null is not None else 0.0
@@ -84,19 +82,21 @@ def find_spans(
     return Spans(tuple(best), _log_ratio(rest, mass) if null is not None else None)
 
 
-def _score(
+def score_candidates(
     passages: Sequence[PassageTokens],
-    bases: np.ndarray[Any, Any],
     windows: Sequence[Window],
     outputs: Sequence[Arrays],
+    *,
     null: int | None,
     max_tokens: int,
-) -> Scores:
+) -> tuple[Scores, np.ndarray[Any, Any]]:
     """scores[t, j]: the best u, over all windows, of the candidate from token t to token t + j.
 
-    Tokens are counted through all passages. A candidate in several windows is one entry, hence distinct;
-    -inf marks what is no candidate.
+    Tokens are counted through all passages; the second result holds where each passage's begin, and their number. A
+    candidate in several windows is one entry, hence distinct; -inf marks what is no candidate.
     """
+    bases = np.cumsum([0, *(len(p.ids) for p in passages)])
+    max_tokens = max(1, min(max_tokens, max((window.size for window in windows), default=1)))
     scores = np.full((int(bases[-1]), max_tokens), -np.inf, np.float32)
     for window, output in zip(windows, outputs, strict=True):
         tokens = passages[window.passage]
@@ -110,7 +110,7 @@ def _score(
         base = int(bases[window.passage]) + window.first
         target = scores[base : base + window.size]
         np.maximum(target, pairs, out=target)
-    return scores
+    return scores, bases
 
 
 def _weights(scores: Scores, null: int | None) -> tuple[np.ndarray[Any, np.dtype[np.float64]], float]:
@@ -127,6 +127,12 @@ def _log_ratio(part: float, others: float) -> float:
     if others <= 0.0:
         return 700.0
     return float(np.log(part) - np.log(others)) if part > 0.0 else -700.0
+
+
+def log_odds_of(log_probability: float) -> float:
+    """log(p / (1 - p)) of log p, kept finite."""
+    rest = -np.expm1(log_probability)
+    return log_probability - float(np.log(rest)) if rest > 0.0 else 700.0
 
 
 def _close_overlapping(scores: Scores, token: int, extra: int) -> None:

@@ -7,66 +7,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trifold.errors import InvalidInput, ModelDamaged
-from trifold.task import Arrays, Encoded, Limits
+import numpy as np
+
+from trifold.errors import InvalidInput
+from trifold.task import Arrays, Encoded, Limits, Unit
 from trifold.tasks.qa.calibration import Calibration
-from trifold.tasks.qa.check import check_question
-from trifold.tasks.qa.records import Answer, Question, Reply
+from trifold.tasks.qa.check import MOST_ANSWERS, check_question
+from trifold.tasks.qa.records import Answer, Question, Reply, Verdict
 from trifold.tasks.qa.scripts import foreign_script
+from trifold.tasks.qa.segments import find_segments
+from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.spans import find_spans
 from trifold.tasks.qa.tokens import PassageTokens, QaTokenizer
-from trifold.tasks.qa.windows import LEAST_ROOM, Window, WindowSize, spread, window_unit
+from trifold.tasks.qa.verdicts import VerdictWords, read_verdict
+from trifold.tasks.qa.windows import LEAST_ROOM, Window, spread, window_unit
 
-__all__ = ["QaSettings", "QaTask", "open_task"]
+__all__ = ["Layout", "QaSettings", "QaTask", "open_task"]
+
+_NO_IDS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class QaSettings:
-    """What a reader's `trifold.json` says beside its graphs (`task_settings`).
+class Layout:
+    """What decode needs of encode: where in the passages the units' tokens stand.
 
-    null: whether the model was trained to score "no answer". languages, scripts: what it reads.
+    verdicts: (first, last) token of "yes" and of "no" in every unit, for a model that is asked for them.
     """
-
-    window: WindowSize
-    null: bool
-    languages: tuple[str, ...]
-    scripts: frozenset[str]
-    calibration: Calibration
-
-    @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> QaSettings:
-        """Read the settings. Raises ModelDamaged for what is missing or of the wrong kind."""
-        try:
-            window = WindowSize(_whole(facts["window"]["length"]), _whole(facts["window"]["stride"]))
-            languages, scripts = _texts(facts["languages"]), frozenset(_texts(facts["scripts"]))
-            if not isinstance(facts["null"], bool):
-                raise TypeError("'null' is neither true nor false")
-            calibration = Calibration.from_dict(facts["calibration"])
-        except (KeyError, TypeError) as error:
-            raise ModelDamaged(f"the model's task_settings cannot be read ({error!r}). Get the model again.") from None
-        if window.length <= LEAST_ROOM or window.stride < 0:
-            raise ModelDamaged(
-                f"the model's windows must be longer than {LEAST_ROOM} tokens and share 0 or more, found "
-                f"{window.length} and {window.stride}."
-            )
-        return cls(window, facts["null"], languages, scripts, calibration)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "window": {"length": self.window.length, "stride": self.window.stride},
-            "null": self.null,
-            "languages": list(self.languages),
-            "scripts": sorted(self.scripts),
-            "calibration": self.calibration.to_dict(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What decode needs of encode: where in the passages the units' tokens stand."""
 
     passages: tuple[PassageTokens, ...]
     windows: tuple[Window, ...]
+    verdicts: tuple[tuple[int, int], ...] = ()
 
 
 class QaTask:
@@ -78,10 +48,20 @@ class QaTask:
         self.version = version
         self.settings = settings
         self._tokenizer = tokenizer
+        self._words = VerdictWords.of(tokenizer) if settings.answers == "yes-no" else None
+
+    @property
+    def null(self) -> int:
+        """Index of the token whose logits stand for "no answer"."""
+        return self._tokenizer.frame.null
+
+    def with_settings(self, settings: QaSettings) -> QaTask:
+        """The same reader with other settings."""
+        return QaTask(self.version, self._tokenizer, settings)
 
     def with_calibration(self, calibration: Calibration) -> QaTask:
         """The same reader with other probabilities."""
-        return QaTask(self.version, self._tokenizer, replace(self.settings, calibration=calibration))
+        return self.with_settings(replace(self.settings, calibration=calibration))
 
     def is_silent(self, no_answer_score: float | None) -> bool:
         """Whether a reply with this score says that the passages do not say."""
@@ -90,7 +70,7 @@ class QaTask:
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Question:
         question = check_question(raw, limits)
         size = len(self._tokenizer.question(question.question))
-        room = self.settings.window.room(size, self._tokenizer.frame)
+        room = self._room(size)
         if room < LEAST_ROOM:
             raise InvalidInput(
                 f"question: at most {size + room - LEAST_ROOM} tokens leave room for the passage, "
@@ -100,29 +80,43 @@ class QaTask:
         return question
 
     def encode(self, request: Question) -> Encoded:
-        frame = self._tokenizer.frame
-        question = self._tokenizer.question(request.question)
-        room = self.settings.window.room(len(question), frame)
-        offset = len(frame.before) + len(question) + len(frame.between)
-        passages = tuple(self._tokenizer.passage(text) for text in request.passages)
-        windows = tuple(
-            Window(index, first, size, offset)
-            for index, passage in enumerate(passages)
-            for first, size in spread(len(passage.ids), room, self.settings.window.stride)
-        )
-        units = [window_unit(frame, question, passages[w.passage].ids[w.first : w.first + w.size]) for w in windows]
-        return Encoded(units, _Layout(passages, windows))
+        layout, units = self.lay_out(request.question, *request.passages)
+        return Encoded(units, layout)
 
-    def decode(self, request: Question, memo: _Layout, outputs: Sequence[Arrays]) -> Reply:
-        spans = find_spans(
-            memo.passages,
-            memo.windows,
-            outputs,
-            null=self._tokenizer.frame.null if self.settings.null else None,
-            max_tokens=request.max_answer_len,
-            top_k=request.top_k,
+    def lay_out(self, question: str, *passages: str) -> tuple[Layout, list[Unit]]:
+        """The windows of a question that was checked, and the units that the model reads."""
+        frame = self._tokenizer.frame
+        ids = self._tokenizer.question(question)
+        room = self._room(len(ids))
+        words = self._words.ids if self._words else _NO_IDS
+        first = len(frame.before) + len(ids) + len(frame.between)
+        read = tuple(self._tokenizer.passage(text) for text in passages)
+        windows = tuple(
+            Window(index, begin, size, first + len(words))
+            for index, passage in enumerate(read)
+            for begin, size in spread(len(passage.ids), room, self.settings.window.stride)
         )
-        calibration, windows = self.settings.calibration, len(memo.windows)
+        units = [
+            window_unit(frame, ids, np.concatenate([words, read[w.passage].ids[w.first : w.first + w.size]]))
+            for w in windows
+        ]
+        return Layout(read, windows, self._words.spans(first) if self._words else ()), units
+
+    def decode(self, request: Question, memo: Layout, outputs: Sequence[Arrays]) -> Reply:
+        if self._words is not None:
+            return self._decode_verdict(request, memo, outputs)
+        settings, frame = self.settings, self._tokenizer.frame
+        longest = request.max_answer_len
+        several = settings.answers == "several"
+        if several:
+            most = request.top_k or MOST_ANSWERS
+            spans = find_segments(memo.passages, memo.windows, outputs, null=frame.null, max_tokens=longest, top_k=most)
+        else:
+            null_token = frame.null if settings.null else None
+            spans = find_spans(
+                memo.passages, memo.windows, outputs, null=null_token, max_tokens=longest, top_k=request.top_k or 1
+            )
+        calibration, windows = settings.calibration, len(memo.windows)
         null = spans.null_log_odds
         no_answer = None if null is None else calibration.null(null, windows)
         silent = self.is_silent(no_answer) and not request.always_answer
@@ -136,7 +130,28 @@ class QaTask:
             )
             for span in (() if silent else spans.best)
         )
+        if several and request.top_k is None:
+            answers = self._worth_giving(answers, request)
         return Reply(request.question, answers, no_answer, self.version, self._warnings(request))
+
+    def _worth_giving(self, answers: tuple[Answer, ...], request: Question) -> tuple[Answer, ...]:
+        """Of all candidates those that are answers rather than not; the best at least, where one is demanded."""
+        least = self.settings.calibration.least
+        kept = tuple(answer for answer in answers if answer.score >= least)
+        return kept or (answers[:1] if request.always_answer else ())
+
+    def _decode_verdict(self, request: Question, memo: Layout, outputs: Sequence[Arrays]) -> Reply:
+        calibration, windows = self.settings.calibration, len(memo.windows)
+        odds = read_verdict(outputs, memo.verdicts, self.null)
+        no_answer = calibration.null(odds.null_log_odds, windows)
+        silent = self.is_silent(no_answer) and not request.always_answer
+        verdict = None if silent else Verdict(odds.verdict, calibration.answer(odds.log_odds, windows))
+        return Reply(request.question, (), no_answer, self.version, self._warnings(request), verdict)
+
+    def _room(self, question: int) -> int:
+        """Tokens of passage that fit beside a question of so many tokens; may be negative."""
+        words = len(self._words.ids) if self._words else 0
+        return self.settings.window.room(question, self._tokenizer.frame) - words
 
     def _warnings(self, request: Question) -> tuple[str, ...]:
         scripts = self.settings.scripts
@@ -152,18 +167,6 @@ class QaTask:
             "Do not trust the scores."
             for script, label in found.items()
         )
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"expected a whole number, found {value!r}")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise TypeError(f"expected a list of texts, found {value!r}")
-    return tuple(value)
 
 
 def open_task(folder: Path, version: str, settings: Mapping[str, Any]) -> QaTask:

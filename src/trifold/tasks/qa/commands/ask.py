@@ -9,6 +9,7 @@ import click
 from trifold.errors import InvalidInput
 from trifold.task import Host, Limits
 from trifold.tasks.qa.commands.options import always_option, json_option, model_option, precision_option
+from trifold.tasks.qa.records import LONGEST_ANSWER
 
 __all__ = ["ask"]
 
@@ -29,7 +30,9 @@ Examples:
 @click.option("--passage", "passages", multiple=True, help="A passage. May be given several times.")
 @click.option("--passage-file", "files", multiple=True, metavar="FILE", help="A text file, or - for standard input.")
 @click.option("--top-k", type=int, help="How many answers at most. [default: 3 to read, 1 as JSON]")
-@click.option("--max-answer-len", type=int, default=30, show_default=True, help="Longest answer, in tokens.")
+@click.option(
+    "--max-answer-len", type=int, default=LONGEST_ANSWER, show_default=True, help="Longest answer, in tokens."
+)
 @always_option
 @model_option
 @precision_option
