@@ -26,6 +26,7 @@ from trifold.errors import (
 
 if TYPE_CHECKING:
     from trifold.task import Limits
+    from trifold.tasks.qa.pipeline import pipeline
     from trifold.tasks.qa.reader import Reader, load
     from trifold.tasks.qa.records import Answer, Reply
 
@@ -45,6 +46,7 @@ __all__ = [
     "WrongTask",
     "__version__",
     "load",
+    "pipeline",
 ]
 
 __version__ = "0.1.0"
@@ -56,6 +58,7 @@ _LAZY = {
     "Reader": "trifold.tasks.qa.reader",
     "Reply": "trifold.tasks.qa.records",
     "load": "trifold.tasks.qa.reader",
+    "pipeline": "trifold.tasks.qa.pipeline",
 }
 
 
