@@ -110,7 +110,7 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
         *spread_over(off_topic(natural), OFF_TOPIC),
     ]
     with terminal.progress("calibrate") as progress:
-        calibration = fit_calibration(loaded, fit_on, progress)
+        calibration = fit_calibration(loaded, fit_on, progress=progress)
     calibrated = {**settings.to_dict(), "calibration": calibration.to_dict()}
     written = write_manifest(folder, {**base, "task_settings": calibrated})
     metrics = []

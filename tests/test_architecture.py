@@ -12,7 +12,7 @@ import pytest
 import trifold
 
 SOURCE = Path(trifold.__file__).parent
-FLOORS = ["interfaces", "jobs", "tasks", "engine", "models"]
+FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models"]
 BASEMENT = ["plugins", "printable", "jsontext", "task", "errors"]
 
 

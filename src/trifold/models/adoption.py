@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import re
@@ -16,13 +15,13 @@ from typing import Any
 from trifold.errors import ModelDamaged, TrifoldError, WrongTask
 from trifold.models.folder import MANIFEST, ModelFolder, hash_file, read_folder, write_manifest
 from trifold.models.registry import home
+from trifold.models.space import disk_full
 from trifold.plugins import installed
 from trifold.task import Adopter, Checkpoint
 
 __all__ = [
     "adopted",
     "adopted_earlier",
-    "is_disk_full",
     "label_of",
     "local_checkpoint",
     "read_config",
@@ -144,7 +143,7 @@ def _built(folder: Path, name: str, last: str, fill: Callable[[Path], None]) -> 
             if not (folder / last).is_file():
                 raise
     except Exception as error:
-        if is_disk_full(error):
+        if disk_full(error):
             raise TrifoldError(
                 f"{name}: the disk is full ({folder.parent}), so the model was not made. Free some space, or set "
                 "TRIFOLD_HOME to a folder on another disk."
@@ -161,12 +160,3 @@ def _sweep(parent: Path) -> None:
     for path in parent.iterdir():
         if path.name.startswith(".") and "@" in path.name and time.time() - path.stat().st_mtime > _ABANDONED:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or its cause, says that no space is left; libraries in Rust and C++ say it in words."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return True
-    if "os error 28" in str(error) or "No space left" in str(error):
-        return True
-    return error.__cause__ is not None and is_disk_full(error.__cause__)

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from trifold.errors import ModelNotFound, TrifoldError
-from trifold.models.adoption import is_disk_full, label_of
+from trifold.models.adoption import label_of
+from trifold.models.space import disk_full
 from trifold.task import Checkpoint
 
 __all__ = ["HubId", "hub_checkpoint", "hub_id"]
@@ -145,7 +146,7 @@ def _explained(wanted: HubId, error: Exception) -> TrifoldError:
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # why the cache was looked at
     page = f"{constants.ENDPOINT}/{wanted.name}"
-    if is_disk_full(error):
+    if disk_full(error):
         return TrifoldError(
             f"{wanted}: the disk is full, so the download stopped ({constants.HF_HUB_CACHE}). "
             "Free some space, or set HF_HOME to a folder on another disk; what was downloaded is kept."

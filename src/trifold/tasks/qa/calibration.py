@@ -72,25 +72,27 @@ def fit_platt(
     windows: Vector,
     right: Vector,
     *,
+    weight: Vector | None = None,
     prior: Platt = Platt(),
     ridge: Sequence[float] = (1e-3, 1e-3, 1e-3),
 ) -> Platt:
     """Maximum a posteriori by Newton's method, with Platt's smoothed targets.
 
-    log_odds, windows (counts), right (0 or 1): shape (n,), n > 0. prior, ridge: mean and
+    log_odds, windows (counts), right (0 or 1), weight (1 by default): shape (n,), n > 0. prior, ridge: mean and
     1 / variance of slope, windows and offset before any data is seen.
     """
     z = np.clip(log_odds, -_MOST, _MOST)
     features = np.stack([z, np.log(np.maximum(windows, 1)), np.ones_like(z)], axis=1)
-    positive, negative = float(right.sum()), float((1 - right).sum())
+    weight = np.ones_like(z) if weight is None else weight
+    positive, negative = float((right * weight).sum()), float(((1 - right) * weight).sum())
     target = np.where(right > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
     mean = np.array([prior.slope, prior.windows, prior.offset])
     precision = np.diag(np.array(ridge, float))
     beta = mean.copy()
     for _ in range(100):
         p = 1 / (1 + np.exp(-features @ beta))
-        gradient = features.T @ (p - target) + precision @ (beta - mean)
-        hessian = (features * (p * (1 - p) + 1e-9)[:, None]).T @ features + precision
+        gradient = features.T @ (weight * (p - target)) + precision @ (beta - mean)
+        hessian = (features * (weight * (p * (1 - p) + 1e-9))[:, None]).T @ features + precision
         step = np.linalg.solve(hessian, gradient)
         beta = beta - step / max(1.0, float(np.abs(step).max()))
         if float(np.abs(step).max()) < 1e-9:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from trifold.task import Checkpoint, Unit
 from trifold.tasks.qa.making.card import card
 from trifold.tasks.qa.making.checkpoints import card_facts, license_of, settings_of, tokenizer_limits
 from trifold.tasks.qa.making.export import export_reader
+from trifold.tasks.qa.making.libraries import libraries
 from trifold.tasks.qa.making.weights import place, write_tokenizer, write_weights
 from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.tokens import QaTokenizer
@@ -26,7 +26,6 @@ __all__ = ["adopt", "card_of", "read_settings"]
 
 _GRAPHS = ("onnx/model.onnx", "model.onnx")
 _TOLERANCE = 1e-3
-_LIBRARIES = ("numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 _TEXT = "The quick brown fox jumps over the lazy dog, and 42 more words follow it. "
 
 
@@ -59,7 +58,7 @@ def adopt(checkpoint: Checkpoint, folder: Path) -> Mapping[str, Any]:
         "metrics": [],
         "command": f"trifold models show {checkpoint.name}",
         "git_commit": None,
-        "libraries": dict(_versions()),
+        "libraries": libraries(),
         "task_settings": settings.to_dict(),
     }
     (folder / "README.md").write_text(card(facts, _notes(settings, how)), encoding="utf-8")
@@ -160,13 +159,3 @@ def _notes(settings: QaSettings, how: str) -> list[str]:
         + ("warned of." if settings.scripts else "not warned of, because the card does not limit them."),
         how,
     ]
-
-
-def _versions() -> list[tuple[str, str]]:
-    found = []
-    for package in _LIBRARIES:
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:
-            continue
-    return found

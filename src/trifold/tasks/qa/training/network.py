@@ -1,0 +1,117 @@
+"""A reader as a network that learns: from a base's folder to logits, and back to a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trifold.errors import InvalidInput, MissingExtra
+from trifold.task import Unit
+from trifold.tasks.qa.making.quiet import quiet_transformers
+from trifold.training.batches import padded_length
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["Network", "bf16_is_fast", "device_of"]
+
+_FP16_HOLDS = 60_000.0
+
+
+class Network:
+    """A question-answering model of transformers with the device and arithmetic it runs in."""
+
+    def __init__(self, folder: Path, *, device: str, bf16: bool, seed: int) -> None:
+        """Load config.json and model.safetensors; a head that is missing there is made anew from the seed."""
+        import torch
+        from transformers import AutoModelForQuestionAnswering
+
+        torch.manual_seed(seed)
+        with quiet_transformers():
+            self.model: Any = AutoModelForQuestionAnswering.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            )
+        self.model.to(device)
+        self.device, self.bf16 = device, bf16
+        accepted = inspect.signature(self.model.forward).parameters
+        self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in accepted]
+
+    def logits(self, units: Sequence[Unit]) -> tuple[Tensor, Tensor]:
+        """Start and end logits of a batch, float32, shape (batch, padded length)."""
+        import torch
+
+        length = padded_length(max(unit.cost for unit in units))
+        feeds = {name: torch.zeros(len(units), length, dtype=torch.int64) for name in self._inputs}
+        for name, batch in feeds.items():
+            for row, unit in zip(batch, units, strict=True):
+                row[: unit.cost] = torch.from_numpy(np.asarray(unit.arrays[name]))
+        feeds = {name: batch.to(self.device) for name, batch in feeds.items()}
+        autocast = torch.autocast(self.device, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        with autocast:
+            out = self.model(**feeds)
+        return out.start_logits.float(), out.end_logits.float()
+
+    def freeze_words(self) -> None:
+        """Leave the table of word vectors as it is: little data moves few of its rows, and those away from the rest."""
+        self.model.get_input_embeddings().weight.requires_grad_(False)
+
+    def train_low_rank(self, rank: int) -> None:
+        """Train matrices of low rank beside the weights instead of the weights (LoRA: Hu et al. 2022), and the head."""
+        try:
+            from peft import LoraConfig, get_peft_model
+        except ImportError as error:
+            raise MissingExtra("--lora", "lora") from error
+
+        head = [n for n, m in self.model.named_children() if "qa" in n or n == "classifier"]
+        config = LoraConfig(
+            r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=head, modules_to_save=head
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for what is about to be renamed
+            self.model = get_peft_model(self.model, config)
+
+    def merge(self) -> None:
+        """Make one set of weights of the low-rank matrices and what they stand beside."""
+        if hasattr(self.model, "merge_and_unload"):
+            self.model = self.model.merge_and_unload()
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors, in fp16 where that holds the weights, half the size."""
+        import torch
+
+        model = self.model.to("cpu")
+        largest = max(float(p.detach().abs().max()) for p in model.parameters())
+        with quiet_transformers():
+            model.to(torch.float16 if largest < _FP16_HOLDS else torch.float32).save_pretrained(folder)
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """What training changes, by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+
+def bf16_is_fast(device: str) -> bool:
+    """Whether this device multiplies bf16 faster than fp32."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(torch.cpu._is_amx_tile_supported())
+
+
+def device_of(wanted: str) -> str:
+    """The device to train on; `auto` takes a GPU where there is one. Raises InvalidInput for one that is not there."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[wanted]:
+        raise InvalidInput(f"device: torch finds no {wanted!r} here. Choose cpu or auto.", field="device")
+    return wanted

@@ -1,0 +1,49 @@
+"""From trained weights to a version of the registry: graphs, settings, what a reader of the manifest wants to know."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.engine.session import Session
+from trifold.task import Unit
+from trifold.tasks.qa.making.export import export_reader
+from trifold.tasks.qa.task import QaTask
+
+__all__ = ["copy_tokenizer", "probe_unit", "write_graphs"]
+
+_TEXT = "The quick brown fox jumps over the lazy dog, and 42 more words follow it. " * 4
+_COMPARED = 100
+_AGREEING = 0.85
+"""Share of windows whose best start and best end int8 must leave where fp32 has them, to be worth its speed."""
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+
+
+def probe_unit(task: QaTask) -> Unit:
+    """A window whose contents may be published."""
+    return task.lay_out("What does the fox jump over?", _TEXT)[1][0]
+
+
+def write_graphs(folder: Path, task: QaTask, windows: Sequence[Unit]) -> list[dict[str, Any]]:
+    """Export a checkpoint to fp32 and, where it answers nearly the same, to int8; the `graphs` of the manifest."""
+    graphs = export_reader(folder, windows, probe_unit(task))
+    exact, fast = (Session(folder / f"model.{kind}.onnx") for kind in ("fp32", "int8"))
+    if np.mean([_tops(exact, unit) == _tops(fast, unit) for unit in windows[:_COMPARED]]) >= _AGREEING:
+        return graphs
+    (folder / "model.int8.onnx").unlink()
+    (folder / "probe.json").unlink()
+    return [graph for graph in graphs if graph["precision"] != "int8"]
+
+
+def _tops(session: Session, unit: Unit) -> tuple[int, int]:
+    (output,) = session.run([unit])
+    return int(output["start_logits"].argmax()), int(output["end_logits"].argmax())

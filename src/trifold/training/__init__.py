@@ -1,0 +1,1 @@
+"""What tasks share when they learn: batches of like length, the loop, its checkpoints."""
