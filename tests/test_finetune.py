@@ -123,8 +123,8 @@ def test_a_new_version_answers_by_its_name_and_says_where_it_comes_from(data: Pa
 
 def test_it_learns_the_domain(data: Path, base: Path) -> None:
     made = finetune(order(data, base, settings={"epochs": 25}), Quiet())
-    losses = [epoch["domain_loss"] for epoch in made.folder.manifest["training"]["history"]]
-    assert min(losses) < losses[0] / 3
+    curve = [epoch["domain_f1"] for epoch in made.folder.manifest["training"]["history"]]
+    assert max(curve) > 0.8 > 2 * curve[0]
     reply = load("winners").ask("who won?", "in game 77 eve won.", always_answer=True)
     assert reply.answers[0].text == "eve"
 
@@ -171,7 +171,7 @@ def test_gradient_accumulation_learns_the_same(data: Path, base: Path) -> None:
         finetune(order(data, base, settings={"accumulate": parts}), Quiet()).folder.manifest["training"]["history"]
         for parts in (1, 4)
     )
-    assert one[-1]["domain_loss"] == pytest.approx(four[-1]["domain_loss"], abs=0.05)
+    assert one[-1]["domain_f1"] == pytest.approx(four[-1]["domain_f1"], abs=0.02)
 
 
 def test_lora_gives_an_ordinary_folder(data: Path, base: Path) -> None:
@@ -182,7 +182,7 @@ def test_lora_gives_an_ordinary_folder(data: Path, base: Path) -> None:
     with safe_open(made.folder.path / "model.safetensors", "np") as stream:
         assert not [name for name in stream.keys() if "lora" in name]  # noqa: SIM118
     history = made.folder.manifest["training"]["history"]
-    assert history[-1]["domain_loss"] < history[0]["domain_loss"]
+    assert history[-1]["domain_f1"] > history[0]["domain_f1"]
     assert load("winners").ask("who won?", "in game 7 ada won.", always_answer=True).answers
 
 
@@ -229,16 +229,18 @@ def test_verdicts_are_learnt_and_given(tmp_path: Path, base: Path) -> None:
     for i in range(80):
         verdict = "yes" if i % 2 else "no"
         passage = f"{NAMES[i % 12]} {'won' if i % 2 else 'lost'} game {i}."
-        lines.append({"id": str(i), "question": "did they win?", "context": passage, "verdict": verdict})
+        lines.append({"id": str(i), "question": "is it so that they won?", "context": passage, "verdict": verdict})
     made = finetune(order(write(tmp_path / "v.jsonl", lines), base, settings={"epochs": 15}), Quiet())
     assert made.folder.task_settings["answers"] == "yes-no"
     reader = load("winners")
     for passage, expected in (("ada won game 5.", "yes"), ("bob lost game 6.", "no")):
-        reply = reader.ask("did they win?", passage, always_answer=True)
+        reply = reader.ask("is it so that they won?", passage, always_answer=True)
         assert reply.verdict is not None
         assert reply.verdict.text == expected
         assert 0 <= reply.verdict.score <= 1
-        assert reply.answers == ()
+        (evidence,) = reply.answers
+        assert passage[evidence.start : evidence.end] == evidence.text
+        assert evidence.score == reply.verdict.score == reply.score
         assert reply.to_dict()["verdict"] == {"text": expected, "score": reply.verdict.score}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,7 +16,15 @@ from doubles import qa_task  # noqa: E402
 from trifold.tasks.qa.data.examples import Example  # noqa: E402
 from trifold.tasks.qa.data.repairs import Gold  # noqa: E402
 from trifold.tasks.qa.training.features import balanced_windows, labelled_windows  # noqa: E402
-from trifold.tasks.qa.training.losses import Labels, answer_loss, distillation_loss, segment_loss  # noqa: E402
+from trifold.tasks.qa.training.losses import (  # noqa: E402
+    Labels,
+    answer_loss,
+    distillation_loss,
+    expected_f1,
+    segment_loss,
+    verdict_loss,
+    verdict_probability,
+)
 
 LENGTH, LONGEST = 7, 3
 
@@ -32,6 +40,8 @@ def labels(*golds: tuple[int, int]) -> Labels:
         torch.tensor([[a for a, _ in places]]),
         torch.tensor([[b for _, b in places]]),
         torch.tensor([[i < len(golds) for i in range(3)]]),
+        torch.zeros(1, LENGTH, dtype=torch.bool),
+        torch.tensor([-1]),
     )
 
 
@@ -81,7 +91,9 @@ def test_padding_changes_nothing(logits: tuple[Any, Any], loss: Callable[..., An
     start, end = logits
     own = labels((2, 3))
     wide = torch.nn.functional.pad
-    padded = Labels(wide(own.may_start, (0, 5)), wide(own.may_end, (0, 5)), own.starts, own.ends, own.given)
+    padded = Labels(
+        wide(own.may_start, (0, 5)), wide(own.may_end, (0, 5)), own.starts, own.ends, own.given, own.echo, own.verdict
+    )
     found = [
         float(loss(start, end, own, 0, LONGEST)[0]),
         float(loss(wide(start, (0, 5), value=3.0), wide(end, (0, 5), value=3.0), padded, 0, LONGEST)[0]),
@@ -143,14 +155,47 @@ def test_windows_without_answer_do_not_drown_the_answers() -> None:
     assert len(balanced_windows(task, [example(passage)], silence=1.0, seed=0)) == 1
 
 
-def test_a_verdict_is_pointed_at_before_the_passage() -> None:
+def test_a_verdict_is_where_the_question_is_repeated() -> None:
     task = qa_task(answers="yes-no")
-    yes, no, silent = (
-        labelled_windows(task, example("the sky is blue", verdict=verdict))[0] for verdict in ("yes", "no", None)
-    )
-    assert yes.golds != no.golds
-    assert silent.golds == ()
-    letters = {first: int(yes.unit.arrays["input_ids"][first]) for first, _ in (yes.golds + no.golds)}
-    assert len(set(letters.values())) == 2
-    # Only the two words are candidates.
-    assert np.flatnonzero(yes.may_start).tolist() == sorted(letters)
+    asked = Example("x", "was it Ada?", "Ada won, Bob lost", (), "yes")
+    (window,) = labelled_windows(task, asked)
+    assert window.verdict == "yes"
+    assert not window.silent
+    # The tokenizer's tokens are characters; those of the question are w a s i t d ?.
+    (layout, _) = task.lay_out(asked.question, asked.passage)
+    tokens = layout.passages[0]
+    repeated = [
+        asked.passage[s:e] for s, e, echo in zip(tokens.starts, tokens.ends, layout.echoes[0], strict=True) if echo
+    ]
+    assert "A" in repeated
+    assert "b" not in repeated
+    (silent,) = labelled_windows(task, Example("x", "was it Ada?", "Ada won, Bob lost", ()))
+    assert silent.silent
+
+
+@pytest.mark.parametrize("verdict", [1, 0, -1])
+def test_verdict_loss(logits: tuple[Any, Any], verdict: int) -> None:
+    start, end = logits
+    echo = torch.tensor([[False, True, True, False, False, True, False]])
+    own = replace(labels(), echo=echo, verdict=torch.tensor([verdict]))
+    u = odds(start, end)
+    yes = sum(math.exp(v) for (i, j), v in u.items() if all(bool(echo[0, k]) for k in range(i, j + 1)))
+    every = sum(math.exp(v) for v in u.values())
+    right = {1: yes, 0: every - yes, -1: 1.0}[verdict]
+    assert float(verdict_loss(start, end, own, 0, LONGEST)[0]) == pytest.approx(math.log((1 + every) / right), abs=1e-4)
+    expected = {1: yes / every, 0: 1 - yes / every, -1: 1 / (1 + every)}[verdict]
+    assert float(verdict_probability(start, end, own, 0, LONGEST)[0]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_expected_f1(logits: tuple[Any, Any]) -> None:
+    start, end = logits
+    u = odds(start, end)
+    every = sum(math.exp(v) for v in u.values())
+    gold = (2, 4)
+    expected = 0.0
+    for (i, j), value in u.items():
+        shared = max(0, min(j, gold[1]) - max(i, gold[0]) + 1)
+        expected += math.exp(value) / every * 2 * shared / (j - i + 1 + 3)
+    assert float(expected_f1(start, end, labels(gold), 0, LONGEST)[0]) == pytest.approx(expected, abs=1e-4)
+    silent = float(expected_f1(start, end, labels(), 0, LONGEST)[0])
+    assert silent == pytest.approx(1 / (1 + every), abs=1e-4)

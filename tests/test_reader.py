@@ -95,7 +95,7 @@ def test_text_in_another_script_is_warned_about(tiny: Reader) -> None:
 
 def test_records_as_json(tiny: Reader) -> None:
     record = tiny.ask("where?", "a x").to_dict()
-    assert list(record) == ["question", "answers", "no_answer_score", "model", "warnings"]
+    assert list(record) == ["question", "answers", "no_answer_score", "model", "warnings", "verdict"]
     assert list(record["answers"][0]) == ["text", "start", "end", "score", "passage"]
 
 

@@ -37,8 +37,8 @@ FACTS: dict[str, Any] = {
     "data": [{"file": "train.jsonl", "role": "training", "rows": 300, "sha256": "ab" * 32}],
     "warnings": ["3 passages are in both files"],
     "history": [
-        {"epoch": 0.5, "train_loss": 2.0, "domain_loss": None},
-        {"epoch": 1, "train_loss": 1.0, "domain_loss": 1.5, "general_loss": 0.9},
+        {"epoch": 0.5, "train_loss": 2.0, "domain_f1": None},
+        {"epoch": 1, "train_loss": 1.0, "domain_f1": 0.5, "general_f1": 0.9},
     ],
 }
 

@@ -154,8 +154,8 @@ def test_the_general_questions_share_no_passage() -> None:
 
 def test_it_walks_back_to_the_base_as_far_as_needed() -> None:
     def measure(share: float) -> dict[str, float]:
-        return {"loss": 1 - share, "general_loss": 5 + share**2}
+        return {"domain": share, "general": 1 - share**2}
 
-    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), 6.0)] == [1.0]
-    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), 5.5)] == [1.0, 0.7]
-    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), 0.0)] == [1.0, 0.7, 0.4]
+    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), "general", 0.0)] == [1.0]
+    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), "general", 0.5)] == [1.0, 0.7]
+    assert [point.share for point in walk_back(measure, (1.0, 0.7, 0.4), "general", 1.0)] == [1.0, 0.7, 0.4]

@@ -39,11 +39,13 @@ class Line:
         yield loss * math.nan if self.broken else loss / 2
         yield ((self.layer(x) - 2 * x.sum(1, keepdim=True) - 1) ** 2).mean() / 2
 
+    watched = "merit"
+
     def validate(self) -> Mapping[str, float]:
         if self.curve is not None:
-            return {"loss": self.curve.pop(0)}
+            return {"merit": self.curve.pop(0)}
         x = torch.eye(3)
-        return {"loss": float(((self.layer(x) - 3) ** 2).mean().detach())}
+        return {"merit": -float(((self.layer(x) - 3) ** 2).mean().detach())}
 
 
 def weights(learner: Line) -> list[float]:
@@ -59,9 +61,9 @@ def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     history = train(learner, PLAN, Checkpoints(tmp_path / "c", {}), on_epoch=seen.append)
     assert [epoch.epoch for epoch in history] == [0, 1, 2, 3, 4]
     assert seen == list(history)
-    losses = [epoch.figures["loss"] for epoch in history]
-    assert losses[-1] < losses[0] / 3
-    assert learner.validate()["loss"] == pytest.approx(min(losses))
+    merits = [epoch.figures["merit"] for epoch in history]
+    assert merits[-1] > merits[0] / 3
+    assert learner.validate()["merit"] == pytest.approx(max(merits))
 
 
 @pytest.mark.parametrize("dies_at", [1, 5, 7, 19])
@@ -100,10 +102,10 @@ def test_a_checkpoint_of_another_job_is_refused(tmp_path: Path) -> None:
 
 
 def test_it_stops_when_nothing_gets_better_and_goes_back_to_the_best(tmp_path: Path) -> None:
-    learner = Line(curve=[9.0, 3.0, 4.0, 5.0, 1.0])
+    learner = Line(curve=[1.0, 7.0, 6.0, 5.0, 9.0])
     history = train(learner, PLAN, Checkpoints(tmp_path, {}))
-    assert [epoch.figures["loss"] for epoch in history] == [9.0, 3.0, 4.0, 5.0]
-    after_one = Line(curve=[9.0, 3.0])
+    assert [epoch.figures["merit"] for epoch in history] == [1.0, 7.0, 6.0, 5.0]
+    after_one = Line(curve=[1.0, 7.0])
     train(after_one, Plan(steps=5, epochs=1, learning_rate=0.1), Checkpoints(tmp_path / "b", {}))
     assert weights(learner) != weights(Line())
     assert learner.steps == 15

@@ -28,6 +28,8 @@ _CLIP = 1.0
 class Learner(Protocol):
     """What learns: its weights, what a step makes small, and how well it does."""
 
+    watched: str
+
     def trainable(self) -> Mapping[str, torch.nn.Parameter]:
         """The weights that change, by name."""
 
@@ -35,7 +37,7 @@ class Learner(Protocol):
         """The parts of one step's loss, each a scalar with its gradient; they add up (gradient accumulation)."""
 
     def validate(self) -> Mapping[str, float]:
-        """Figures for the learning curve; `loss` is what early stopping looks at, the lower the better."""
+        """Figures for the learning curve; the one called `watched` decides what epoch is kept: the highest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def train(
             state.losses.clear()
             state.history.append(entry)
             on_epoch(entry)
-            if entry.figures["loss"] < state.history[state.best_epoch].figures["loss"]:
+            if entry.figures[learner.watched] > state.history[state.best_epoch].figures[learner.watched]:
                 state.best_epoch = entry.epoch
                 best = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
         if time.monotonic() - saved >= plan.save_every or index + 1 == plan.steps:

@@ -53,6 +53,8 @@ class Verdict:
 class Reply:
     """The answers to a question, the best first; none when the passages do not say.
 
+    With a verdict, the answer is the quotation that it rests on, with the verdict's own score.
+
     no_answer_score: the probability that the passages do not say, or None for a model that cannot tell.
     verdict: yes or no, from a model that was made for such questions; else None. model: the version that made the
     reply. warnings: what may make it less trustworthy than its score.

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trifold.errors import InvalidInput
 from trifold.task import Arrays, Encoded, Limits, Unit
+from trifold.tasks.qa.boundaries import Flags
 from trifold.tasks.qa.calibration import Calibration
 from trifold.tasks.qa.check import MOST_ANSWERS, check_question
 from trifold.tasks.qa.records import Answer, Question, Reply, Verdict
@@ -19,24 +18,22 @@ from trifold.tasks.qa.segments import find_segments
 from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.spans import find_spans
 from trifold.tasks.qa.tokens import PassageTokens, QaTokenizer
-from trifold.tasks.qa.verdicts import VerdictWords, read_verdict
+from trifold.tasks.qa.verdicts import VERDICTS, find_verdict
 from trifold.tasks.qa.windows import LEAST_ROOM, Window, spread, window_unit
 
 __all__ = ["Layout", "QaSettings", "QaTask", "open_task"]
-
-_NO_IDS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What decode needs of encode: where in the passages the units' tokens stand.
 
-    verdicts: (first, last) token of "yes" and of "no" in every unit, for a model that is asked for them.
+    echoes: which tokens of each passage stand in the question, for a model that gives verdicts.
     """
 
     passages: tuple[PassageTokens, ...]
     windows: tuple[Window, ...]
-    verdicts: tuple[tuple[int, int], ...] = ()
+    echoes: tuple[Flags, ...] = ()
 
 
 class QaTask:
@@ -48,7 +45,6 @@ class QaTask:
         self.version = version
         self.settings = settings
         self._tokenizer = tokenizer
-        self._words = VerdictWords.of(tokenizer) if settings.answers == "yes-no" else None
 
     @property
     def null(self) -> int:
@@ -70,7 +66,7 @@ class QaTask:
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Question:
         question = check_question(raw, limits)
         size = len(self._tokenizer.question(question.question))
-        room = self._room(size)
+        room = self.settings.window.room(size, self._tokenizer.frame)
         if room < LEAST_ROOM:
             raise InvalidInput(
                 f"question: at most {size + room - LEAST_ROOM} tokens leave room for the passage, "
@@ -87,23 +83,23 @@ class QaTask:
         """The windows of a question that was checked, and the units that the model reads."""
         frame = self._tokenizer.frame
         ids = self._tokenizer.question(question)
-        room = self._room(len(ids))
-        words = self._words.ids if self._words else _NO_IDS
+        room = self.settings.window.room(len(ids), frame)
         first = len(frame.before) + len(ids) + len(frame.between)
         read = tuple(self._tokenizer.passage(text) for text in passages)
         windows = tuple(
-            Window(index, begin, size, first + len(words))
+            Window(index, begin, size, first)
             for index, passage in enumerate(read)
             for begin, size in spread(len(passage.ids), room, self.settings.window.stride)
         )
-        units = [
-            window_unit(frame, ids, np.concatenate([words, read[w.passage].ids[w.first : w.first + w.size]]))
-            for w in windows
-        ]
-        return Layout(read, windows, self._words.spans(first) if self._words else ()), units
+        units = [window_unit(frame, ids, read[w.passage].ids[w.first : w.first + w.size]) for w in windows]
+        echoes: tuple[Flags, ...] = ()
+        if self.settings.answers == "yes-no":
+            pairs = zip(passages, read, strict=True)
+            echoes = tuple(self._tokenizer.echoes(question, text, tokens) for text, tokens in pairs)
+        return Layout(read, windows, echoes), units
 
     def decode(self, request: Question, memo: Layout, outputs: Sequence[Arrays]) -> Reply:
-        if self._words is not None:
+        if self.settings.answers == "yes-no":
             return self._decode_verdict(request, memo, outputs)
         settings, frame = self.settings, self._tokenizer.frame
         longest = request.max_answer_len
@@ -142,16 +138,20 @@ class QaTask:
 
     def _decode_verdict(self, request: Question, memo: Layout, outputs: Sequence[Arrays]) -> Reply:
         calibration, windows = self.settings.calibration, len(memo.windows)
-        odds = read_verdict(outputs, memo.verdicts, self.null)
+        odds = find_verdict(
+            memo.passages, memo.echoes, memo.windows, outputs, null=self.null, max_tokens=request.max_answer_len
+        )
         no_answer = calibration.null(odds.null_log_odds, windows)
-        silent = self.is_silent(no_answer) and not request.always_answer
-        verdict = None if silent else Verdict(odds.verdict, calibration.answer(odds.log_odds, windows))
-        return Reply(request.question, (), no_answer, self.version, self._warnings(request), verdict)
-
-    def _room(self, question: int) -> int:
-        """Tokens of passage that fit beside a question of so many tokens; may be negative."""
-        words = len(self._words.ids) if self._words else 0
-        return self.settings.window.room(question, self._tokenizer.frame) - words
+        if self.is_silent(no_answer) and not request.always_answer:
+            return Reply(request.question, (), no_answer, self.version, self._warnings(request))
+        yes = calibration.answer(odds.yes, windows)
+        text, score = (VERDICTS[0], yes) if yes >= 0.5 else (VERDICTS[1], 1 - yes)
+        quotation = odds.quotations[VERDICTS.index(text)]
+        evidence: tuple[Answer, ...] = ()
+        if quotation is not None:
+            index, start, end = quotation
+            evidence = (Answer(request.passages[index][start:end], start, end, score, index),)
+        return Reply(request.question, evidence, no_answer, self.version, self._warnings(request), Verdict(text, score))
 
     def _warnings(self, request: Question) -> tuple[str, ...]:
         scripts = self.settings.scripts

@@ -73,6 +73,16 @@ class QaTokenizer:
         """Token ids of a question, shape (tokens,)."""
         return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
 
+    def echoes(self, question: str, passage: str, tokens: PassageTokens) -> Flags:
+        """Which tokens of a passage stand in the question, by their letters in either case; shape (tokens,).
+
+        Signs that are neither letters nor digits separate nothing, and count as standing there.
+        """
+        asked = self._tokenizer.encode(question, add_special_tokens=False)
+        pieces = {question[first:last].strip().casefold() for first, last in asked.offsets}
+        found = [passage[a:b].casefold() for a, b in zip(tokens.starts, tokens.ends, strict=True)]
+        return np.array([piece in pieces or not any(map(str.isalnum, piece)) for piece in found], bool)
+
     def passage(self, text: str) -> PassageTokens:
         """Tokenise a passage of any length."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)

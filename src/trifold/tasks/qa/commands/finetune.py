@@ -166,13 +166,14 @@ class _Screen:
         """One line of the learning curve; the best epoch so far is marked."""
         self._log(epoch)
         if epoch.epoch == 0:
-            self._host.err.print("[dim]epoch    training      domain     general   (loss, lower is better)[/]")
-        domain, general = epoch.figures["loss"], epoch.figures.get("general_loss")
-        better = self._best is None or domain < self._best
+            self._host.err.print("[dim]epoch   training loss   domain F1   general F1   (expected, other rows)[/]")
+        domain, general = epoch.figures["domain_f1"], epoch.figures.get("general_f1")
+        better = self._best is None or domain > self._best
         self._best = domain if better else self._best
-        cells = [f"{epoch.epoch:>5}"]
-        cells += ["           " if v is None else f"{v:>11.3f}" for v in (epoch.train_loss, domain, general)]
-        self._host.err.print(" ".join(cells) + ("   [green]● best[/]" if better and epoch.epoch else ""))
+        loss = "" if epoch.train_loss is None else f"{epoch.train_loss:.3f}"
+        kept = "" if general is None else f"{100 * general:.1f}"
+        mark = "   [green]● best[/]" if better and epoch.epoch else ""
+        self._host.err.print(f"{epoch.epoch:>5}   {loss:>13}   {100 * domain:>9.1f}   {kept:>10}{mark}")
 
 
 def _print(host: Host, found: Finetuned) -> None:

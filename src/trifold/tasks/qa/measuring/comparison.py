@@ -94,11 +94,13 @@ class Measure:
 class Columns:
     """What one evaluation says of its n questions, in arrays of shape (n,); `spans` has shape (n, 5).
 
-    asked: whether a question is one of yes or no; yes: whether that is the right verdict.
+    right: what `score` is the probability of. asked: whether a question is one of yes or no; yes: whether that is the
+    right verdict.
     """
 
     score: Vector
     exact: Vector
+    right: Vector
     f1: Vector
     has_answer: np.ndarray[Any, np.dtype[np.bool_]]
     asked: np.ndarray[Any, np.dtype[np.bool_]]
@@ -112,6 +114,7 @@ def columns_of(evaluation: Evaluation) -> Columns:
     return Columns(
         np.array([one.score for one in graded], float),
         np.array([one.exact for one in graded], float),
+        np.array([one.right for one in graded], float),
         np.array([one.f1 for one in graded], float),
         np.array([one.has_answer for one in graded], bool),
         np.array([one.verdict is not None for one in graded], bool),
@@ -161,9 +164,9 @@ _MEASURES: tuple[tuple[str, str, Literal["percent", "share", "number"], bool, St
     ("spans_overlap_f1", "overlap span F1", "percent", True, _span_f1("overlap")),
     ("verdict_accuracy", "yes/no accuracy", "percent", True, _accuracy),
     ("verdict_balanced_accuracy", "balanced yes/no accuracy", "percent", True, _balanced),
-    ("ece", "ECE", "number", False, lambda c, i: expected_calibration_error(c.score[i], c.exact[i])),
-    ("auroc", "AUROC", "number", True, lambda c, i: auroc(c.score[i], c.exact[i])),
-    ("coverage_at_90", "coverage at 90 % precision", "share", True, lambda c, i: coverage_at(c.score[i], c.exact[i])),
+    ("ece", "ECE", "number", False, lambda c, i: expected_calibration_error(c.score[i], c.right[i])),
+    ("auroc", "AUROC", "number", True, lambda c, i: auroc(c.score[i], c.right[i])),
+    ("coverage_at_90", "coverage at 90 % precision", "share", True, lambda c, i: coverage_at(c.score[i], c.right[i])),
 )
 
 

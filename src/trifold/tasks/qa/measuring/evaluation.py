@@ -52,6 +52,12 @@ class Graded:
     answers: tuple[Answer, ...] = ()
     verdict: str | None = None
     spans: tuple[float, ...] | None = None
+    best: float | None = None
+
+    @property
+    def right(self) -> float:
+        """Whether that is right of which `score` is the probability: the best answer, the verdict, or the silence."""
+        return self.exact if self.best is None else self.best
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """`trifold evaluate --json`: accuracy, exact and F1 in percent; ECE, AUROC and coverage from 0 to 1."""
         score = np.array([one.score for one in self.graded])
-        right = np.array([one.exact for one in self.graded])
+        right = np.array([one.right for one in self.graded])
         area = auroc(score, right)
         return {
             **_summary(self.graded),
@@ -134,9 +140,9 @@ def _grade(example: Example, reply: Reply, several: bool) -> Graded:
         counts = span_counts(said, golds)
         exact = float(counts[0] == counts[1] == counts[2])
         part = totals_to_scores(counts)["exact"]["f1"]
-        return Graded(
-            example.id, prediction, score, exact, part, bool(golds), reply.answers, spans=tuple(counts.tolist())
-        )
+        best = best_over(exact_match, prediction, golds)
+        spans = tuple(counts.tolist())
+        return Graded(example.id, prediction, score, exact, part, bool(golds), reply.answers, spans=spans, best=best)
     return Graded(
         example.id,
         prediction,

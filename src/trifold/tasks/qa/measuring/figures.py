@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.tasks.qa.measuring.metrics import aurc, coverage_at, reliability, risk_coverage
-from trifold.tasks.qa.measuring.plots import Axis, Series, bar_plot, line_plot
+from trifold.tasks.qa.measuring.plots import Axis, Series, bar_plot, line_plot, percent
 
 if TYPE_CHECKING:
     from trifold.tasks.qa.measuring.comparison import Columns
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["history_figure", "score_figures"]
 
 _BINS = 20
-_LOSSES = (
-    ("train_loss", "training", "guide"),
-    ("domain_loss", "domain", "after"),
-    ("general_loss", "general", "before"),
+_CURVES = (
+    ("domain_f1", "domain", "after"),
+    ("general_f1", "general", "before"),
 )
 
 
@@ -33,12 +32,12 @@ def score_figures(section: Section, name: str) -> str:
 def _risk_figure(section: Section, name: str) -> str:
     curves = []
     for columns, label in ((section.before, "before"), (section.after, "after")):
-        coverage, risk = risk_coverage(columns.score, columns.exact)
+        coverage, risk = risk_coverage(columns.score, columns.right)
         curves.append(Series(label, label, list(zip(coverage.tolist(), risk.tolist(), strict=True))))
     high = max(0.2, *(b for curve in curves for _, b in curve.points))
     limit = Series("", "guide", [(0.0, 0.1), (1.0, 0.1)])
-    areas = [aurc(c.score, c.exact) for c in (section.before, section.after)]
-    shares = [coverage_at(c.score, c.exact) for c in (section.before, section.after)]
+    areas = [aurc(c.score, c.right) for c in (section.before, section.after)]
+    shares = [coverage_at(c.score, c.right) for c in (section.before, section.after)]
     words = (
         f"Answering only the surest questions leaves fewer wrong. With at most 10 % wrong (the dotted line) "
         f"{100 * shares[0]:.1f} % could be answered before and {100 * shares[1]:.1f} % after. "
@@ -50,7 +49,7 @@ def _risk_figure(section: Section, name: str) -> str:
 
 
 def _reliability_figure(section: Section, name: str) -> str:
-    said, right, mass = reliability(section.after.score, section.after.exact)
+    said, right, mass = reliability(section.after.score, section.after.right)
     high = _ceiling(max(said.max(), right.max()))
     series = [
         Series("ideal", "guide", [(0.0, 0.0), (high, high)]),
@@ -82,25 +81,28 @@ def _scores_figure(section: Section, name: str) -> str:
 def _histogram(columns: Columns) -> tuple[list[float], list[float]]:
     """Right and wrong replies in bins of equal width from 0 to 1."""
     place = np.minimum((columns.score * _BINS).astype(int), _BINS - 1)
-    right = np.bincount(place, weights=columns.exact, minlength=_BINS)
+    right = np.bincount(place, weights=columns.right, minlength=_BINS)
     every = np.bincount(place, minlength=_BINS)
     return right.tolist(), (every - right).tolist()
 
 
 def history_figure(history: Sequence[Mapping[str, Any]]) -> str:
-    """The learning curve; nothing where no losses were recorded."""
+    """The learning curve; nothing where none was recorded."""
     series = []
-    for key, label, style in _LOSSES:
+    for key, label, style in _CURVES:
         points = [(float(row["epoch"]), float(row[key])) for row in history if _is_number(row.get(key))]
         if points:
             series.append(Series(label, style, points, dots=len(points) <= 30))
     if not series:
         return ""
-    losses = [b for one in series for _, b in one.points]
+    highest = max(b for one in series for _, b in one.points)
     last = max(a for one in series for a, _ in one.points)
-    words = "Loss while training. Training loss falls by itself; what counts is the loss on questions not trained on."
+    words = (
+        "Expected F1 while training, of rows that were not trained on: of the domain, which decides what epoch is "
+        "kept, and of general questions, which show what is forgotten."
+    )
     title = "Learning curve"
-    axes = Axis("epoch", 0, last or 1, "{:g}".format), Axis("loss", 0, 1.05 * max(losses) or 1, "{:g}".format)
+    axes = Axis("epoch", 0, last or 1, "{:g}".format), Axis("expected F1", 0, _ceiling(highest) or 1.0, percent)
     return _figure(title, line_plot("history", title, words, series, *axes), words)
 
 

@@ -105,7 +105,7 @@ def compare(
     before, after, examples: by section ("domain", "general", or any other name), the questions of a section in one
     order. facts: what the report says of the training, all of it optional: `title`, `model`, `base`, `created`,
     `command`, `seconds`, `arguments` (a mapping), `data` (a list of `file`, `role`, `rows`, `sha256`), `warnings` (a
-    list of texts) and `history` (a list of `epoch`, `train_loss`, `domain_loss`, `general_loss`).
+    list of texts) and `history` (a list of `epoch`, `train_loss`, `domain_f1`, `general_f1`).
 
     Raises ValueError for sections without questions, or that are not of the same questions.
     """
@@ -125,11 +125,11 @@ def _section(name: str, before: Evaluation, after: Evaluation, examples: Sequenc
 
 
 def _curves(columns: Columns) -> dict[str, Any]:
-    coverage, risk = risk_coverage(columns.score, columns.exact)
-    said, right, mass = reliability(columns.score, columns.exact)
+    coverage, risk = risk_coverage(columns.score, columns.right)
+    said, right, mass = reliability(columns.score, columns.right)
     return {
         "risk_coverage": {"coverage": coverage.round(4).tolist(), "risk": risk.round(4).tolist()},
-        "aurc": round(aurc(columns.score, columns.exact), 4),
+        "aurc": round(aurc(columns.score, columns.right), 4),
         "reliability": {
             "score": said.round(4).tolist(),
             "right": right.round(4).tolist(),

@@ -13,7 +13,6 @@ from trifold.tasks.qa.data.examples import Example
 from trifold.tasks.qa.data.repairs import Gold
 from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import PassageTokens
-from trifold.tasks.qa.verdicts import VERDICTS
 from trifold.tasks.qa.windows import Window
 
 __all__ = ["LabelledWindow", "balanced_windows", "labelled_windows"]
@@ -24,13 +23,21 @@ class LabelledWindow:
     """One window of T tokens.
 
     unit: the network's inputs. may_start, may_end: shape (T,), where a candidate may begin and end. golds: (first,
-    last) token of each right answer that stands in the window as a whole; none where the window does not say.
+    last) token of each right answer that stands in the window as a whole. echo: shape (T,), which tokens stand in the
+    question, and verdict: the right one, both of yes/no questions. Neither gold nor verdict: the window does not say.
     """
 
     unit: Unit
     may_start: Flags
     may_end: Flags
     golds: tuple[tuple[int, int], ...]
+    echo: Flags
+    verdict: str | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the window does not say."""
+        return not self.golds and self.verdict is None
 
 
 def labelled_windows(task: QaTask, example: Example) -> list[LabelledWindow]:
@@ -45,24 +52,22 @@ def labelled_windows(task: QaTask, example: Example) -> list[LabelledWindow]:
     spans = [span for gold in example.golds if (span := _tokens_of(tokens, gold)) is not None]
     found = []
     for window, unit in zip(layout.windows, units, strict=True):
-        may_start, may_end = np.zeros(unit.cost, bool), np.zeros(unit.cost, bool)
-        if not layout.verdicts:
-            golds, cut = _golds_in(window, spans)
-            if cut and not golds:
-                continue
-            there = slice(window.offset, window.offset + window.size)
-            may_start[there] = tokens.may_start[window.first : window.first + window.size]
-            may_end[there] = tokens.may_end[window.first : window.first + window.size]
-        else:
+        may_start, may_end, echo = (np.zeros(unit.cost, bool) for _ in range(3))
+        there = slice(window.offset, window.offset + window.size)
+        own = slice(window.first, window.first + window.size)
+        golds, cut = _golds_in(window, spans)
+        if cut and not golds:
+            continue
+        may_start[there], may_end[there] = tokens.may_start[own], tokens.may_end[own]
+        verdict = None
+        if example.verdict is not None and layout.echoes:
+            echo[there] = layout.echoes[0][own]
             # The evidence, where it is marked, says which windows hold the verdict.
-            evidence, _ = _golds_in(window, spans)
-            known = example.verdict is not None and (bool(evidence) or not spans)
-            golds = (layout.verdicts[VERDICTS.index(example.verdict or "")],) if known else ()
-            for first, last in layout.verdicts:
-                may_start[first] = may_end[last] = True
+            verdict = example.verdict if golds or not spans else None
+            golds = ()
         for first, last in golds:  # a label that splits a word is learnt as it is
             may_start[first] = may_end[last] = True
-        found.append(LabelledWindow(unit, may_start, may_end, golds))
+        found.append(LabelledWindow(unit, may_start, may_end, golds, echo, verdict))
     return found
 
 
@@ -76,8 +81,8 @@ def balanced_windows(task: QaTask, examples: Sequence[Example], *, silence: floa
     kept = []
     for example in examples:
         windows = labelled_windows(task, example)
-        silent = [window for window in windows if not window.golds]
-        answered = [window for window in windows if window.golds]
+        silent = [window for window in windows if window.silent]
+        answered = [window for window in windows if not window.silent]
         most = round(silence * len(answered)) if answered else max(1, round(silence))
         chosen = chance.permutation(len(silent))[:most]
         kept += [*answered, *(silent[i] for i in sorted(chosen))]

@@ -180,15 +180,7 @@ def _provenance(order: Order, base: Base, material: Material, taught: Taught, se
 
 
 def _history(taught: Taught) -> list[dict[str, Any]]:
-    return [
-        {
-            "epoch": epoch.epoch,
-            "train_loss": epoch.train_loss,
-            "domain_loss": epoch.figures["loss"],
-            "general_loss": epoch.figures.get("general_loss"),
-        }
-        for epoch in taught.history
-    ]
+    return [{"epoch": epoch.epoch, "train_loss": epoch.train_loss, **epoch.figures} for epoch in taught.history]
 
 
 def _told(facts: Mapping[str, Any], material: Material, taught: Taught) -> dict[str, Any]:
@@ -218,5 +210,5 @@ def _notes(material: Material) -> list[str]:
     if material.answers == "several":
         notes.append("It gives every answer of a passage, each with the probability of being one.")
     if material.answers == "yes-no":
-        notes.append("It answers with yes or no (`verdict`), not with quotations.")
+        notes.append("It answers with yes or no (`verdict`), and quotes what the verdict rests on.")
     return notes + list(material.warnings)

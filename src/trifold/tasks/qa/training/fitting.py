@@ -17,6 +17,7 @@ from trifold.tasks.qa.measuring.metrics import best_over, exact_match, f1, norma
 from trifold.tasks.qa.reader import Reader
 from trifold.tasks.qa.records import Reply
 from trifold.tasks.qa.task import QaTask
+from trifold.tasks.qa.verdicts import VERDICTS
 
 __all__ = ["fit_calibration"]
 
@@ -102,10 +103,9 @@ def _observe(loaded: Loaded, examples: Sequence[Example], progress: Progress) ->
         if isinstance(reply, TrifoldError):
             raise reply
         windows = len(task.encode(task.check(row, Limits())).units)
-        graded = _graded(example, reply, several)
-        found = [(odds, right, i) for odds, right, _ in graded]
         silent = float(not example.golds and example.verdict is None)
-        earned = max((worth for _, _, worth in graded[:1]), default=silent)
+        graded, earned = _graded(example, reply, silent)
+        found = [(odds, right, i) for odds, right in graded]
         wanted = len({normalise(gold.text) for gold in example.golds})
         questions.append((_log_odds(reply.no_answer_score or 0.0), windows, earned, silent, wanted))
         candidates += found
@@ -117,21 +117,18 @@ def _observe(loaded: Loaded, examples: Sequence[Example], progress: Progress) ->
     )
 
 
-def _graded(example: Example, reply: Reply, several: bool) -> list[tuple[float, float, float]]:
-    """(log-odds, right, F1) of each candidate, the best first."""
+def _graded(example: Example, reply: Reply, silent: float) -> tuple[list[tuple[float, float]], float]:
+    """(log-odds, right) of each candidate, the best first, and the F1 of the reply; of a verdict, those of "yes"."""
     if reply.verdict is not None:
-        right = float(reply.verdict.text == example.verdict)
-        return [(_log_odds(reply.verdict.score), right, right)]
+        odds = _log_odds(reply.verdict.score)
+        of_yes = odds if reply.verdict.text == VERDICTS[0] else -odds
+        known = [] if example.verdict is None else [(of_yes, float(example.verdict == VERDICTS[0]))]
+        return known, float(reply.verdict.text == example.verdict)
     golds = [gold.text for gold in example.golds]
-    if several:
-        wanted = {normalise(gold) for gold in golds}
-        return [
-            (_log_odds(a.score), float(normalise(a.text) in wanted), best_over(f1, a.text, golds))
-            for a in reply.answers
-        ]
-    return [
-        (_log_odds(a.score), best_over(exact_match, a.text, golds), best_over(f1, a.text, golds)) for a in reply.answers
-    ]
+    if not reply.answers:
+        return [], silent
+    graded = [(_log_odds(answer.score), best_over(exact_match, answer.text, golds)) for answer in reply.answers]
+    return graded, best_over(f1, reply.answers[0].text, golds)
 
 
 def _log_odds(probability: float) -> float:

@@ -36,15 +36,16 @@ def move_to(
             weight.copy_(torch.lerp(base[name], tuned[name], share))
 
 
-def walk_back(measure: Callable[[float], Mapping[str, float]], shares: Sequence[float], most: float) -> list[Point]:
-    """The points on the way from the fine-tuned weights to the base, up to the first with a general loss of at most
-    `most`; the last one counts.
+def walk_back(
+    measure: Callable[[float], Mapping[str, float]], shares: Sequence[float], figure: str, least: float
+) -> list[Point]:
+    """The points on the way from the fine-tuned weights to the base, up to the first whose figure is at least `least`.
 
-    measure: moves to a share and measures there, `general_loss` among the figures. shares: falling.
+    measure: moves to a share and measures there. shares: falling. The last point is the one to take.
     """
     points: list[Point] = []
     for share in shares:
         points.append(Point(share, measure(share)))
-        if points[-1].figures["general_loss"] <= most:
+        if points[-1].figures[figure] >= least:
             break
     return points

@@ -17,19 +17,32 @@ from trifold.tasks.qa.training.losses import (
     distillation_loss,
     expected_f1,
     segment_loss,
+    verdict_loss,
+    verdict_probability,
 )
 from trifold.tasks.qa.training.network import Network
 from trifold.tasks.qa.training.settings import TrainingSettings
+from trifold.tasks.qa.verdicts import VERDICTS
 from trifold.training.batches import bucketed
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["ReaderLearner"]
+__all__ = ["DOMAIN", "GENERAL", "ReaderLearner"]
+
+DOMAIN, GENERAL = "domain_f1", "general_f1"
 
 _EVALUATED_AT_ONCE = 32
 _REPLAY_SEED = 1_000_003
+
+
+_MEANINGS: Mapping[Answers, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "one": (answer_loss, expected_f1),
+    "several": (segment_loss, expected_f1),
+    "yes-no": (verdict_loss, verdict_probability),
+}
+"""What training makes small and what is looked at after each epoch, by what the rows' answers mean."""
 
 
 class ReaderLearner:
@@ -40,6 +53,8 @@ class ReaderLearner:
     distil: hold the reader to the base's answers on the replay; else, from a base that cannot answer yet, teach the
     replay's own.
     """
+
+    watched = DOMAIN
 
     def __init__(
         self,
@@ -57,7 +72,7 @@ class ReaderLearner:
         progress: Progress = no_progress,
     ) -> None:
         self.network, self._settings = network, settings
-        self._loss: Callable[..., Tensor] = segment_loss if answers == "several" else answer_loss
+        self._loss, self._merit = _MEANINGS[answers]
         self._domain, self._replay = domain, replay
         self._validation, self._general = validation, general
         self._null, self._longest = null, longest
@@ -88,10 +103,10 @@ class ReaderLearner:
             yield settings.keep * loss.sum() / len(replayed)
 
     def validate(self) -> Mapping[str, float]:
-        """What is wrong, from 0 to 1: of the domain's validation rows, which decides, and of the general ones."""
-        figures = {"loss": self._wrong(self._validation)}
+        """The mean expected F1, 0 to 1, of the domain's validation rows, which decides, and of the general ones."""
+        figures = {self.watched: self._right(self._validation, self._merit)}
         if self._general:
-            figures["general_loss"] = self._wrong(self._general)
+            figures[GENERAL] = self._right(self._general, expected_f1)
         return figures
 
     def _teach(self, windows: Sequence[LabelledWindow], progress: Progress) -> list[tuple[Tensor, Tensor]]:
@@ -136,10 +151,10 @@ class ReaderLearner:
         moved = distillation_loss(start, end, teacher_start, teacher_end, mask)
         labels = _labels(windows, start.shape[1], self.network.device)
         silent = answer_loss(start, end, labels, self._null, self._longest)
-        return torch.where(labels.given.any(1), moved, silent)
+        known = torch.tensor([not window.silent for window in windows], device=start.device)
+        return torch.where(known, moved, silent)
 
-    def _wrong(self, windows: Sequence[LabelledWindow]) -> float:
-        """1 - the mean expected F1."""
+    def _right(self, windows: Sequence[LabelledWindow], merit: Callable[..., Tensor]) -> float:
         import torch
 
         ordered = sorted(windows, key=lambda window: window.unit.cost)
@@ -147,8 +162,8 @@ class ReaderLearner:
         with torch.no_grad():
             for first in range(0, len(ordered), _EVALUATED_AT_ONCE):
                 part = ordered[first : first + _EVALUATED_AT_ONCE]
-                right += float(self._labelled_loss(part, expected_f1).sum())
-        return 1 - right / max(len(windows), 1)
+                right += float(self._labelled_loss(part, merit).sum())
+        return right / max(len(windows), 1)
 
 
 @lru_cache(maxsize=4)
@@ -165,12 +180,14 @@ def _labels(windows: Sequence[LabelledWindow], length: int, device: str) -> Labe
     import torch
 
     most = max(1, max(len(window.golds) for window in windows))
-    flags = np.zeros((2, len(windows), length), bool)
+    flags = np.zeros((3, len(windows), length), bool)
     places = np.zeros((2, len(windows), most), np.int64)
     given = np.zeros((len(windows), most), bool)
     for row, window in enumerate(windows):
-        flags[0, row, : window.unit.cost], flags[1, row, : window.unit.cost] = window.may_start, window.may_end
+        for flag, values in zip(flags, (window.may_start, window.may_end, window.echo), strict=True):
+            flag[row, : window.unit.cost] = values
         for at, (first, last) in enumerate(window.golds):
             places[:, row, at], given[row, at] = (first, last), True
-    tensors = [torch.from_numpy(array).to(device) for array in (flags[0], flags[1], places[0], places[1], given)]
-    return Labels(*tensors)
+    verdicts = np.array([-1 if w.verdict is None else int(w.verdict == VERDICTS[0]) for w in windows])
+    arrays = (flags[0], flags[1], places[0], places[1], given, flags[2], verdicts)
+    return Labels(*(torch.from_numpy(array).to(device) for array in arrays))

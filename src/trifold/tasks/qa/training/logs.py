@@ -33,8 +33,7 @@ def loggers(tensorboard: Path | None, mlflow: bool, name: str) -> Iterator[Log]:
 
 def _scalars(epoch: Epoch) -> dict[str, float]:
     own = {} if epoch.train_loss is None else {"train_loss": epoch.train_loss}
-    named = {"domain_loss" if key == "loss" else key: value for key, value in epoch.figures.items()}
-    return {**own, **named}
+    return {**own, **epoch.figures}
 
 
 @contextmanager

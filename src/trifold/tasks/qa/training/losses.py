@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Labels", "answer_loss", "distillation_loss", "expected_f1", "segment_loss"]
+__all__ = [
+    "Labels",
+    "answer_loss",
+    "distillation_loss",
+    "expected_f1",
+    "segment_loss",
+    "verdict_loss",
+    "verdict_probability",
+]
 
 _NEVER = -1e4
 
@@ -20,7 +28,9 @@ _NEVER = -1e4
 class Labels:
     """may_start, may_end: bool, shape (batch, length). starts, ends: token of each gold answer, shape (batch, golds).
 
-    given: which of those entries are golds, the rest being padding. A window without any does not say.
+    given: which of those entries are golds, the rest being padding. echo: bool, shape (batch, length), tokens that
+    stand in the question; verdict: of yes/no questions 1 for yes, 0 for no, else -1, shape (batch,). A window without
+    gold and verdict does not say.
     """
 
     may_start: Tensor
@@ -28,6 +38,8 @@ class Labels:
     starts: Tensor
     ends: Tensor
     given: Tensor
+    echo: Tensor
+    verdict: Tensor
 
 
 def candidate_odds(start: Tensor, end: Tensor, labels: Labels, null: int, longest: int) -> Tensor:
@@ -105,6 +117,36 @@ def gold_odds(start: Tensor, end: Tensor, labels: Labels, null: int) -> Tensor:
     """u of each gold answer, shape (batch, golds)."""
     base = start[:, null] + end[:, null]
     return start.gather(1, labels.starts) + end.gather(1, labels.ends) - base[:, None]
+
+
+def verdict_loss(start: Tensor, end: Tensor, labels: Labels, null: int, longest: int) -> Tensor:
+    """-log of the summed probability of the candidates that speak for the right verdict; see `verdicts`."""
+    import torch
+
+    odds = candidate_odds(start, end, labels, null, longest).flatten(1)
+    total = torch.logsumexp(torch.nn.functional.pad(odds, (1, 0)), 1)  # the null's own u is 0
+    right = torch.logsumexp(torch.where(_speaking(labels, longest), odds, _NEVER), 1)
+    return total - torch.where(labels.verdict >= 0, right, torch.zeros_like(right))
+
+
+def verdict_probability(start: Tensor, end: Tensor, labels: Labels, null: int, longest: int) -> Tensor:
+    """The probability of the right verdict against the other one; where there is none, that of silence."""
+    import torch
+
+    odds = candidate_odds(start, end, labels, null, longest).flatten(1)
+    every = torch.logsumexp(odds, 1)
+    right = torch.logsumexp(torch.where(_speaking(labels, longest), odds, _NEVER), 1)
+    return torch.where(labels.verdict >= 0, (right - every).exp(), torch.sigmoid(-every))
+
+
+def _speaking(labels: Labels, longest: int) -> Tensor:
+    """The candidates that speak for a window's right verdict, shape (batch, length * longest)."""
+    import torch
+
+    length = labels.echo.shape[1]
+    ahead = torch.nn.functional.pad(labels.echo, (0, longest - 1))
+    repeated = torch.stack([ahead[:, j : j + length] for j in range(longest)], 2).cumprod(2).bool()
+    return (repeated == (labels.verdict == 1)[:, None, None]).flatten(1)
 
 
 def distillation_loss(start: Tensor, end: Tensor, teacher_start: Tensor, teacher_end: Tensor, mask: Tensor) -> Tensor:

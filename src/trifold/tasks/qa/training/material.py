@@ -72,7 +72,6 @@ def gather(
     rows = read_sound(data)
     sources = [_source(data, "training", rows)]
     kind = _kind(data, rows, settings.answers, answers)
-    general = general and kind != "yes-no"  # general questions have no verdict
     warnings = []
     held_out: Sequence[Example] = ()
     if evaluation is not None:
@@ -94,7 +93,7 @@ def gather(
         sources.append(_source(general_file("replay") if replay is None else replay, "replay", mixed))
     fit: Sequence[Example] = ()
     told: Sequence[Example] = ()
-    if general:
+    if general and kind != "yes-no":  # the general questions have no verdicts
         fit, told = general_questions("calibration"), spread_over(general_questions("report"), _GENERAL_REPORTED)
         sources.append(_source(general_file("calibration"), "calibration", fit))
         sources.append(_source(general_file("report"), "report", told))

@@ -14,7 +14,7 @@ from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.training.features import LabelledWindow, balanced_windows, labelled_windows
 from trifold.tasks.qa.training.interpolation import Point, move_to, walk_back
-from trifold.tasks.qa.training.learner import ReaderLearner
+from trifold.tasks.qa.training.learner import DOMAIN, GENERAL, ReaderLearner
 from trifold.tasks.qa.training.material import Material
 from trifold.tasks.qa.training.network import Network, bf16_is_fast, device_of
 from trifold.tasks.qa.training.settings import TrainingSettings
@@ -109,7 +109,7 @@ def teach(
     begin = {name: weight.detach().clone() for name, weight in weights.items()}
     with watcher.stage("train") as progress:
         history = train(learner, plan, checkpoints, resume=resume, progress=progress, on_epoch=watcher.epoch)
-    best = min(history, key=lambda epoch: epoch.figures["loss"]).epoch
+    best = max(history, key=lambda epoch: epoch.figures[DOMAIN]).epoch
     points: Sequence[Point] = ()
     if general and base.settings is not None:
         tuned = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -119,6 +119,6 @@ def teach(
             return learner.validate()
 
         with watcher.stage("balance"):
-            points = walk_back(measured, _SHARES, history[0].figures["general_loss"] + _TOLERANCE)
+            points = walk_back(measured, _SHARES, GENERAL, history[0].figures[GENERAL] - _TOLERANCE)
     network.merge()
     return Taught(network, task, settings, domain, history, best, points)
