@@ -2,9 +2,10 @@
 
     python recipes/general.py [--data FOLDER] [--out FOLDER]
 
-Three files of flat JSON lines, no passage in two of them: `replay` (mixed into training), `calibration` (fits
-probabilities, chooses how far to go) and `report` (the general half of the before-and-after report). They are drawn
-from the training sets of SQuAD 2.0 and Natural Questions, evenly over their titles; a title of SQuAD serves one file.
+Four files of flat JSON lines, no passage in two of them: `replay` (mixed into training), `validation` (says what is
+being forgotten), `calibration` (fits probabilities) and `report` (the general half of the before-and-after report).
+They are drawn from the training sets of SQuAD 2.0 and Natural Questions, evenly over their titles; a title of SQuAD
+serves one file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from trifold.jsontext import to_json
 from trifold.tasks.qa.data.examples import Example, read_examples
 
 SQUAD, NATURAL = "squad-train-v2.0.json.gz", "natural-questions-train.jsonl.gz"
-TITLES_OF = {"calibration": 40, "report": 60}
+TITLES_OF = {"calibration": 40, "report": 60, "validation": 40}
 """Titles of SQuAD for each file; `replay` gets the rest."""
 LONGEST = 1500
 """Characters of a passage at most, so that the files stay small."""
@@ -59,6 +60,7 @@ def main() -> None:
             *(e for e in drawn(parts["calibration"], 2, 0, 1, chance) if not e.golds),
         ],
     )
+    write(options.out / "validation.jsonl.gz", drawn(parts["validation"], 2, 3, 0, chance))
     write(options.out / "report.jsonl.gz", [*drawn(parts["report"], 3, 3, 1, chance), *natural[420:720]])
     kept = natural[720:1120]
     paired = [row for pair in zip(kept, off_topic(kept), strict=True) for row in pair]

@@ -139,13 +139,13 @@ def test_verdicts_make_it_a_yes_no_model(tmp_path: Path) -> None:
 
 
 def test_the_general_questions_share_no_passage() -> None:
-    parts = {name: general_questions(name) for name in ("replay", "calibration", "report")}
+    parts = {name: general_questions(name) for name in ("replay", "validation", "calibration", "report")}
     seen: set[str] = set()
     for name, rows in parts.items():
         own = {example.passage for example in rows}
-        assert len(rows) >= 400, name
+        assert len(rows) >= 200, name
         assert any(e.golds for e in rows), name
-        assert any(not e.golds for e in rows), name
+        assert any(not e.golds for e in rows) or name == "validation"
         assert not own & seen, name
         seen |= own
     with gzip.open(general_file("replay")) as stream:

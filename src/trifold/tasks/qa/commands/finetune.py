@@ -64,7 +64,7 @@ The new version answers by its name: trifold ask "..." --model contracts --passa
 )
 @click.option("--no-general", is_flag=True, help="No general rows: neither mixed in, nor to calibrate, nor reported.")
 @click.option("--replay-ratio", type=float, help="General windows for each window of DATA. [default: 1]")
-@click.option("--keep", type=float, help="Weight of what the base answers on general rows. [default: 1]")
+@click.option("--keep", type=float, help="Weight of what the base answers on general rows. [default: 2]")
 @click.option("--epochs", type=int, help="Passes over DATA at most. [default: 2 to 8, by its size]")
 @click.option("--learning-rate", type=float, help="[default: 1e-4; 5e-4 with --lora]")
 @click.option("--batch", type=int, help="Windows of DATA in a step. [default: 16]")

@@ -35,6 +35,8 @@ DOMAIN, GENERAL = "domain_f1", "general_f1"
 
 _EVALUATED_AT_ONCE = 32
 _REPLAY_SEED = 1_000_003
+_SILENCE = 0.1
+"""Weight of learning silence on the replay. A base that never learnt it has far to go, and would forget on the way."""
 
 
 _MEANINGS: Mapping[Answers, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
@@ -152,7 +154,7 @@ class ReaderLearner:
         labels = _labels(windows, start.shape[1], self.network.device)
         silent = answer_loss(start, end, labels, self._null, self._longest)
         known = torch.tensor([not window.silent for window in windows], device=start.device)
-        return torch.where(known, moved, silent)
+        return torch.where(known, moved, _SILENCE * silent)
 
     def _right(self, windows: Sequence[LabelledWindow], merit: Callable[..., Tensor]) -> float:
         import torch

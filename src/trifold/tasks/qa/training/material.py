@@ -39,13 +39,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """domain: the labelled rows in their parts. replay, calibration, general: questions of general knowledge, for
-    training, for calibrating, for the report. answers: what the rows' answers mean. warnings: what a user should
-    know of the data.
+    """domain: the labelled rows in their parts. replay, kept, calibration, general: questions of general knowledge, to
+    train with, to see what is forgotten, to calibrate with, and for the report. answers: what the rows' answers mean.
+    warnings: what a user should know of the data.
     """
 
     domain: Split
     replay: tuple[Example, ...]
+    kept: tuple[Example, ...]
     calibration: tuple[Example, ...]
     general: tuple[Example, ...]
     answers: Answers
@@ -91,13 +92,16 @@ def gather(
     if settings.replay and (general or replay is not None):
         mixed = general_questions("replay") if replay is None else read_sound(replay)
         sources.append(_source(general_file("replay") if replay is None else replay, "replay", mixed))
+    kept: Sequence[Example] = ()
     fit: Sequence[Example] = ()
     told: Sequence[Example] = ()
     if general and kind != "yes-no":  # the general questions have no verdicts
-        fit, told = general_questions("calibration"), spread_over(general_questions("report"), _GENERAL_REPORTED)
+        kept, fit = general_questions("validation"), general_questions("calibration")
+        told = spread_over(general_questions("report"), _GENERAL_REPORTED)
+        sources.append(_source(general_file("validation"), "validation", kept))
         sources.append(_source(general_file("calibration"), "calibration", fit))
         sources.append(_source(general_file("report"), "report", told))
-    return Material(parts, tuple(mixed), tuple(fit), tuple(told), kind, tuple(sources), tuple(warnings))
+    return Material(parts, tuple(mixed), tuple(kept), tuple(fit), tuple(told), kind, tuple(sources), tuple(warnings))
 
 
 def read_sound(path: Path) -> list[Example]:

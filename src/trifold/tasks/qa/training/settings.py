@@ -34,7 +34,7 @@ class TrainingSettings:
     batch: int = 16
     accumulate: int = 1
     replay: float = 1.0
-    keep: float = 1.0
+    keep: float = 2.0
     silence: float = 1.0
     lora: int = 0
     train_words: bool = False
@@ -64,10 +64,9 @@ class TrainingSettings:
     def planned(self, windows: int) -> tuple[TrainingSettings, Plan]:
         """The same with nothing left open, and the plan, for so many windows of the domain.
 
-        Little data is gone over more often: about 1,500 windows in all, in 2 to 8 epochs. docs/finetuning.md has the
-        figures behind this.
+        Little data is gone over more often: about 1,250 windows in all, in 2 to 8 epochs.
         """
-        epochs = self.epochs or min(8, max(2, round(1500 / max(windows, 1))))
+        epochs = self.epochs or min(8, max(2, round(1250 / max(windows, 1))))
         rate = self.learning_rate or (5e-4 if self.lora else 1e-4)
         plan = Plan(self.steps(windows), epochs, rate, patience=self.patience)
         return replace(self, epochs=epochs, learning_rate=rate), plan
