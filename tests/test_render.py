@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from trifold.printable import printable
-from trifold.tasks.qa.records import Answer, Reply
+from trifold.tasks.qa.records import Answer, Reply, Verdict
 from trifold.tasks.qa.render import in_words, print_reply
 
 
-def shown(reply: Reply, passages: list[str], closest: tuple[Answer, ...] = ()) -> str:
+def shown(reply: Reply, passages: list[str], closest: tuple[Answer, ...] = (), *, alternatives: bool = True) -> str:
     out = io.StringIO()
-    print_reply(Console(file=out, width=100, highlight=False), reply, passages, closest)
+    print_reply(Console(file=out, width=100, highlight=False), reply, passages, closest, alternatives=alternatives)
     return out.getvalue()
 
 
@@ -70,3 +70,19 @@ def test_positions_are_kept_when_a_text_is_made_printable() -> None:
     text = "a\x1b[31m\r\nb\u202ec\x85\ud800🎉\t"
     assert len(printable(text)) == len(text)
     assert printable(text) == "a␛[31m \nb\ufffdc\ufffd\ufffd🎉\t"
+
+
+def test_several_answers_are_joined_by_and() -> None:
+    passage = "Ada and Charles won."
+    reply = Reply("Who?", (answer(passage, "Charles", 0.8), answer(passage, "Ada", 0.7)), 0.1, "m@1")
+    assert "and      Ada" in shown(reply, [passage], alternatives=False)
+    assert "or       Ada" in shown(reply, [passage])
+
+
+def test_a_verdict_comes_with_what_it_rests_on() -> None:
+    passage = "Ada won."
+    evidence = (answer(passage, "Ada", 0.8),)
+    text = shown(Reply("Did Ada win?", evidence, 0.1, "m@1", verdict=Verdict("yes", 0.8)), [passage])
+    assert "»Ada« won." in text
+    assert "Yes   80%  likely" in text
+    assert "by “Ada”, 0–3" in text

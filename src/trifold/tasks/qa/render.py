@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trifold.printable import printable
-from trifold.tasks.qa.records import Answer, Reply
+from trifold.tasks.qa.records import Answer, Reply, Verdict
 
 __all__ = ["in_words", "print_reply"]
 
@@ -31,10 +31,18 @@ def _percent(score: float) -> str:
     return "<1%" if score < 0.005 else ">99%" if score > 0.995 else f"{score:.0%}"
 
 
-def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest: Sequence[Answer] = ()) -> None:
+def print_reply(
+    console: Console,
+    reply: Reply,
+    passages: Sequence[str],
+    closest: Sequence[Answer] = (),
+    *,
+    alternatives: bool = True,
+) -> None:
     """The passages with the answers in their places, then the answers with their scores.
 
-    closest: for a reply without answers, the answer that would have been given had one been demanded.
+    closest: for a reply without answers, the answer that would have been given had one been demanded. alternatives:
+    whether one of the answers is right rather than all of them.
     """
     console.print(Text(printable(reply.question), style="bold"))
     console.print()
@@ -48,21 +56,31 @@ def print_reply(console: Console, reply: Reply, passages: Sequence[str], closest
         styles = [_CLOSEST if not reply.answers else _BEST if a is shown[0] else _OTHER for a in own]
         console.print(Padding(_excerpt(console, passage, own, styles), (0, 0, 0, 2), expand=False))
         console.print()
-    if reply.answers:
-        _print_answers(console, reply, len(passages))
+    if reply.verdict:
+        _print_verdict(console, reply.verdict, reply.answers)
+    elif reply.answers:
+        _print_answers(console, reply, len(passages), "or" if alternatives else "and")
     else:
         _print_silence(console, reply, closest, len(passages))
     for warning in reply.warnings:
         console.print(f"[yellow]Warning:[/] {escape(warning)}")
 
 
-def _print_answers(console: Console, reply: Reply, passages: int) -> None:
+def _print_verdict(console: Console, verdict: Verdict, evidence: Sequence[Answer]) -> None:
+    sure = f"{_percent(verdict.score)}  {in_words(verdict.score)}"
+    console.print(Text.assemble((f" {verdict.text.capitalize()} ", _BEST), f"  {sure}"))
+    for answer in evidence:
+        quoted = escape(printable(answer.text))
+        console.print(f"[dim]by “{quoted}”, {answer.start}–{answer.end}[/]")
+
+
+def _print_answers(console: Console, reply: Reply, passages: int, joined: str) -> None:
     table = Table.grid(padding=(0, 2))
     for rank, answer in enumerate(reply.answers):
         style = _BEST if rank == 0 else _OTHER
         place = f"{answer.start}–{answer.end}" + (f" of passage {answer.passage + 1}" if passages > 1 else "")
         table.add_row(
-            "Answer" if rank == 0 else "or",
+            "Answer" if rank == 0 else joined,
             Text(f" {printable(answer.text)} ", style=style),
             _percent(answer.score),
             in_words(answer.score),

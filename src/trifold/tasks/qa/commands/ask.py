@@ -29,7 +29,7 @@ Examples:
 @click.argument("question")
 @click.option("--passage", "passages", multiple=True, help="A passage. May be given several times.")
 @click.option("--passage-file", "files", multiple=True, metavar="FILE", help="A text file, or - for standard input.")
-@click.option("--top-k", type=int, help="How many answers at most. [default: 3 to read, 1 as JSON]")
+@click.option("--top-k", type=int, help="How many answers at most. [default: 3 to read, 1 as JSON; all, of several]")
 @click.option(
     "--max-answer-len", type=int, default=LONGEST_ANSWER, show_default=True, help="Longest answer, in tokens."
 )
@@ -59,7 +59,8 @@ def ask(
     limit = Limits().text_bytes
     texts = [*passages, *(read_text(file, limit) for file in files)]
     reader = load(model, precision=precision)
-    wanted = top_k if top_k is not None else (1 if as_json else _ALTERNATIVES)
+    ranks = reader.task.settings.answers == "one"
+    wanted = _ALTERNATIVES if top_k is None and ranks and not as_json else top_k
     with host.progress("windows") as progress:
         # To read, the closest answer is shown even where the passage does not say.
         always = always_answer or not as_json
@@ -71,10 +72,10 @@ def ask(
         return
     from trifold.tasks.qa.render import print_reply
 
-    if top_k is None:
+    if top_k is None and ranks:
         kept = tuple(a for i, a in enumerate(reply.answers) if i == 0 or a.score >= _WORTH_SHOWING)
         reply = replace(reply, answers=kept)
     if always_answer or not reader.task.is_silent(reply.no_answer_score):
-        print_reply(host.out, reply, texts)
+        print_reply(host.out, reply, texts, alternatives=ranks)
     else:
-        print_reply(host.out, replace(reply, answers=()), texts, closest=reply.answers[:1])
+        print_reply(host.out, replace(reply, answers=(), verdict=None), texts, closest=reply.answers[:1])

@@ -38,11 +38,15 @@ def card(facts: Mapping[str, Any], notes: Sequence[str]) -> str:
         f"- Training: {facts['training']['summary']}",
         f"- Calibration: {_calibration(facts)}",
         f"- Windows of {settings['window']['length']} tokens that share {settings['window']['stride']}.",
-        f"- Licence: {facts['license']}. Made at commit {facts['git_commit'] or 'unknown'} by `{facts['command']}`.",
+        f"- Licence: {facts['license']}. Made {_commit(facts)}by `{facts['command']}`.",
         *(["", "## Data", ""] if facts["data"] else []),
         *(f"- {data['file']}: {data['rows']:,} rows, SHA-256 {data['sha256']}" for data in facts["data"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _commit(facts: Mapping[str, Any]) -> str:
+    return f"at commit {facts['git_commit']} " if facts["git_commit"] else ""
 
 
 def _measured(metrics: Sequence[Mapping[str, Any]]) -> list[str]:

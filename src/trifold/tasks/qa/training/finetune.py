@@ -157,7 +157,7 @@ def _provenance(order: Order, base: Base, material: Material, taught: Taught, se
         "training": {
             "summary": f"{rows:,} rows of {order.data.name}, {taught.best_epoch} of at most {settings.epochs} epochs, "
             f"learning rate {settings.learning_rate:g}, batches of {settings.batch} windows"
-            + (f" and {settings.replay:g} times as many general ones" if material.replay else "")
+            + (f" with {settings.replay:g} general ones for each" if material.replay else "")
             + f"; {taught.share:.0%} of the way from the base to the trained weights.",
             "arguments": settings.to_dict(),
             "seed": settings.seed,

@@ -90,6 +90,8 @@ class Network:
         largest = max(float(p.detach().abs().max()) for p in model.parameters())
         with quiet_transformers():
             model.to(torch.float16 if largest < _FP16_HOLDS else torch.float32).save_pretrained(folder)
+        for file in folder.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """What training changes, by name."""
