@@ -11,6 +11,8 @@ from trifold.models.folder import ModelFolder
 
 __all__ = ["Change", "Differences", "Figure", "Measured", "differences"]
 
+_COURSE = ("history", "points")
+"""How a training went, step by step: the report plots it, and a list of figures tells nobody anything."""
 _COMPARED_ELSEWHERE = {"format", "name", "version", "files", "metrics"}
 _DEEPEST = 12
 """Manifests come from anywhere: what is nested deeper is compared as one value."""
@@ -80,7 +82,8 @@ def _facts(value: object, path: str, depth: int = 0) -> Iterator[tuple[str, obje
     """Every fact below a value, with its path; what is null or empty is no fact."""
     if isinstance(value, Mapping) and depth < _DEEPEST:
         for key, inner in value.items():
-            yield from _facts(inner, f"{path}.{key}", depth + 1)
+            if key not in _COURSE:
+                yield from _facts(inner, f"{path}.{key}", depth + 1)
     elif isinstance(value, list) and depth < _DEEPEST and any(isinstance(item, dict) for item in value):
         for key, item in _by_file(value):
             yield from _facts(item, f"{path}[{key}]", depth + 1)
