@@ -124,7 +124,7 @@ def test_a_new_version_answers_by_its_name_and_says_where_it_comes_from(data: Pa
 def test_it_learns_the_domain(data: Path, base: Path) -> None:
     made = finetune(order(data, base, settings={"epochs": 25}), Quiet())
     curve = [epoch["domain_f1"] for epoch in made.folder.manifest["training"]["history"]]
-    assert max(curve) > 0.8 > 2 * curve[0]
+    assert max(curve) > 0.8 > curve[0] + 0.2
     reply = load("winners").ask("who won?", "in game 77 eve won.", always_answer=True)
     assert reply.answers[0].text == "eve"
 

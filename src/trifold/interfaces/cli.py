@@ -50,7 +50,8 @@ class _Words(click.Group):
 Examples:
   trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
   trifold ask "What is the notice period?" --passage-file contract.txt
-  trifold evaluate questions.jsonl
+  trifold finetune mine.jsonl
+  trifold evaluate questions.jsonl --model mine
   trifold models show default
 
 \b

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trifold.tasks.qa.calibration import Calibration
 from trifold.tasks.qa.making.base import Base
+from trifold.tasks.qa.making.checkpoints import card_facts, settings_of, tokenizer_limits
 from trifold.tasks.qa.records import LONGEST_ANSWER
 from trifold.tasks.qa.settings import Answers, QaSettings
 from trifold.tasks.qa.task import QaTask
@@ -18,7 +20,6 @@ from trifold.tasks.qa.training.material import Material
 from trifold.tasks.qa.training.network import Network, bf16_is_fast, device_of
 from trifold.tasks.qa.training.settings import TrainingSettings
 from trifold.tasks.qa.training.watching import Watcher
-from trifold.tasks.qa.windows import WindowSize
 from trifold.training.checkpoints import Checkpoints
 from trifold.training.loop import Epoch, train
 
@@ -53,7 +54,12 @@ class Taught:
 def new_settings(base: Base, answers: Answers) -> tuple[QaTokenizer, QaSettings]:
     """How the new reader reads: as its base, without a calibration yet."""
     tokenizer = QaTokenizer.from_file(base.path / "tokenizer.json")
-    settings = base.settings or QaSettings(WindowSize(384, 128), True, (), frozenset(), Calibration())
+    if base.settings is None:
+        config = json.loads((base.path / "config.json").read_bytes())
+        limits, card = tokenizer_limits(base.path / "tokenizer_config.json"), card_facts(base.path / "README.md")
+        settings = settings_of(base.name, config, tokenizer, limits, card)
+    else:
+        settings = base.settings
     return tokenizer, replace(settings, answers=answers, calibration=Calibration())
 
 
@@ -75,8 +81,9 @@ def teach(
         general = [w for example in material.kept for w in labelled_windows(task, example) if w.golds]
     settings, plan = settings.planned(len(domain))
     watcher.settle(settings, len(domain), len(replay))
-    silent = task.settings.null or any(not window.golds for window in domain)
-    task = task.with_settings(replace(task.settings, null=silent))
+    # With several answers or verdicts the null is one of the outcomes that every row teaches.
+    null = task.settings.null or task.settings.answers != "one" or any(w.silent for w in [*domain, *replay])
+    task = task.with_settings(replace(task.settings, null=null))
     device = device_of(settings.device)
     network = Network(base.path, device=device, bf16=bf16_is_fast(device), seed=settings.seed)
     if settings.lora:
