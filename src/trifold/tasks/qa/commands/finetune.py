@@ -125,7 +125,11 @@ def finetune(
         command=shlex.join(["trifold", *sys.argv[1:]]),
     )
     with loggers(tensorboard, mlflow, order.name) as log:
-        found = run(order, _Screen(host, log), resume=resume)
+        try:
+            found = run(order, _Screen(host, log), resume=resume)
+        except KeyboardInterrupt:
+            host.err.print("Stopped. The same command with --resume goes on from the newest checkpoint.")
+            raise
     if as_json:
         report = None if found.report is None else found.report.to_dict()
         host.print_json({"model": found.folder.version, "path": str(found.folder.path), "report": report})

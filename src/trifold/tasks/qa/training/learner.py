@@ -78,7 +78,7 @@ class ReaderLearner:
         self._domain, self._replay = domain, replay
         self._validation, self._general = validation, general
         self._null, self._longest = null, longest
-        network.model.eval()  # no dropout: it slows training by a third here and gains nothing (docs/finetuning.md)
+        network.model.eval()  # no dropout: on a CPU its random numbers are a large part of a step
         self._teacher = self._teach(replay, progress) if distil and settings.replay else []
 
     def trainable(self) -> Mapping[str, torch.nn.Parameter]:

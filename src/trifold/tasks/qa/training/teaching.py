@@ -26,8 +26,9 @@ from trifold.training.loop import Epoch, train
 __all__ = ["Taught", "new_settings", "teach"]
 
 _SHARES = (1.0, 0.85, 0.7, 0.55, 0.4)
-_TOLERANCE = 0.015
-"""How much of the general questions' expected F1 may be lost, from 0 to 1."""
+_TOLERANCE = 0.03
+"""How much of the general questions' expected F1 may be lost, from 0 to 1. Part of it is mere hesitation, which costs
+no answers: with half of this, general F1 rose after a training that was walked back for its sake."""
 
 
 @dataclass(frozen=True, slots=True)
