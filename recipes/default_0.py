@@ -30,7 +30,8 @@ from trifold.tasks.qa.making.card import card
 from trifold.tasks.qa.making.export import export_reader
 from trifold.tasks.qa.measuring.evaluation import evaluate, spread_over
 from trifold.tasks.qa.reader import Reader
-from trifold.tasks.qa.task import QaSettings, QaTask
+from trifold.tasks.qa.settings import QaSettings
+from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.training.fitting import fit_calibration
 from trifold.tasks.qa.windows import WindowSize

@@ -21,7 +21,7 @@ from trifold.tasks.qa.tokens import PassageTokens, QaTokenizer
 from trifold.tasks.qa.verdicts import VERDICTS, find_verdict
 from trifold.tasks.qa.windows import LEAST_ROOM, Window, spread, window_unit
 
-__all__ = ["Layout", "QaSettings", "QaTask", "open_task"]
+__all__ = ["Layout", "QaTask", "open_task"]
 
 
 @dataclass(frozen=True, slots=True)
