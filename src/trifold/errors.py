@@ -8,6 +8,7 @@
     │   ├── ModelDamaged        a model folder that is incomplete, altered or of another format
     │   ├── WrongTask           a model that does something else than what was asked of it
     │   └── MissingExtra        a feature whose optional packages are not installed
+    ├── TooManyErrors           more rows of a batch job could not be answered than were allowed (exit code 1)
     └── EngineError             the computation itself failed (command line: exit code 1)
 
 A message says what was expected, what was found and what to do. It never contains a whole passage.
@@ -22,6 +23,7 @@ __all__ = [
     "MissingExtra",
     "ModelDamaged",
     "ModelNotFound",
+    "TooManyErrors",
     "TrifoldError",
     "UsageError",
     "WrongTask",
@@ -43,11 +45,14 @@ class UsageError(TrifoldError):
 class InvalidInput(UsageError):
     """A question, a passage or an option that cannot be processed.
 
-    `field` names the offending part of the request, for interfaces that point at it.
+    `field` names the offending part of the request, for interfaces that point at it. `reason` is the message without
+    the `remedy`, for interfaces that show them apart.
     """
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, remedy: str = "", *, field: str | None = None) -> None:
+        super().__init__(f"{reason} {remedy}" if remedy else reason)
+        self.reason = reason
+        self.remedy = remedy
         self.field = field
 
 
@@ -72,6 +77,10 @@ class MissingExtra(UsageError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs packages that are not installed: pip install 'trifold[{extra}]'")
+
+
+class TooManyErrors(TrifoldError):
+    """More rows of a batch job could not be answered than were allowed."""
 
 
 class EngineError(TrifoldError):

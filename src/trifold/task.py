@@ -6,11 +6,11 @@ knows nothing else about it. A *plugin* (entry point group `trifold.tasks`) brin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import click
@@ -21,12 +21,15 @@ __all__ = [
     "Adopter",
     "Arrays",
     "Checkpoint",
+    "Columns",
     "Encoded",
     "Fetch",
     "Host",
+    "Kind",
     "Limits",
     "Plugin",
     "Progress",
+    "Tabular",
     "Task",
     "Unit",
     "no_progress",
@@ -92,6 +95,48 @@ class Task(Protocol[Req, Rep]):
 
     def decode(self, request: Req, memo: Any, outputs: Sequence[Arrays]) -> Rep:
         """The reply, from the memo of `encode` and the outputs of its units, in their order."""
+
+
+Kind = Literal["text", "integer", "number", "json"]
+"""What the cells of a column hold, where they are not empty; "json" are lists and objects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """How the requests and replies of a task stand in the rows of a table.
+
+    request: the fields of a raw request that a row gives, each with the names that its column may bear, best first.
+    needed: fields of which a row must give one, group by group. options: the other fields of a raw request, which say
+    how to answer; the same for all rows. example: a raw request that fits.
+
+    reply: the columns of a reply and their kinds. answer: the one that holds
+    the answer, empty where there is none. score: the one with the probability that the reply is right, if any.
+    """
+
+    request: Mapping[str, Sequence[str]]
+    needed: Sequence[Sequence[str]]
+    options: Sequence[str]
+    example: Mapping[str, Any]
+    reply: Mapping[str, Kind]
+    answer: str
+    score: str | None
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A task whose requests can be the rows of a table, so that it runs as a batch job."""
+
+    def columns(self, options: Mapping[str, Any]) -> Columns:
+        """The columns, where `options` holds for every row."""
+
+    def cells(self, reply: Any) -> Mapping[str, Any]:
+        """The reply's columns, as many as any `columns` may name, in JSON types; and `warnings`, a tuple of texts."""
+
+    def unnest(self, element: Any) -> Iterable[tuple[str, Any]] | None:
+        """The rows inside one element of a JSON document, each with its place there; None where it is itself a row.
+
+        What is no mapping is no row. Never raises.
+        """
 
 
 class Progress(Protocol):

@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from trifold.errors import InvalidInput
-from trifold.task import Arrays, Encoded, Host, Limits, Unit
+from trifold.task import Arrays, Columns, Encoded, Host, Limits, Unit
 
 PART = 8
 
@@ -42,6 +42,23 @@ class EchoTask:
         if request == "decode fails":
             raise RuntimeError("as asked")
         return "".join(chr(int(code)) for output in outputs for code in output["echoed"])
+
+    def columns(self, options: Mapping[str, Any]) -> Columns:
+        return Columns(
+            request={"text": ("text",)},
+            needed=[("text",)],
+            options=(),
+            example={"text": "hello"},
+            reply={"echo": "text", "length": "integer"},
+            answer="echo",
+            score=None,
+        )
+
+    def cells(self, reply: str) -> Mapping[str, Any]:
+        return {"echo": reply, "length": len(reply)}
+
+    def unnest(self, element: Any) -> None:
+        return None
 
 
 class EchoPlugin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -47,6 +47,28 @@ class _Group(Generic[Id]):
             future.cancel()
 
 
+class _Source(Generic[Id]):
+    """The items, with a look at the next one, which may be of another part."""
+
+    def __init__(self, items: Iterator[tuple[Id, Mapping[str, Any]]], part: Callable[[Id], Hashable] | None) -> None:
+        self._items, self._part = items, part
+        self._held: tuple[Id, Mapping[str, Any]] | None = None
+        self._own: Hashable = None
+
+    def next(self, *, same: bool) -> tuple[Id, Mapping[str, Any]] | None:
+        """The next item; None at the end, or, with `same`, where the next one is of another part."""
+        item = self._held or next(self._items, None)
+        self._held = None
+        if item is None or self._part is None:
+            return item
+        part = self._part(item[0])
+        if same and part != self._own:
+            self._held = item
+            return None
+        self._own = part
+        return item
+
+
 class Runner:
     """Runs requests through one loaded model, in bounded memory, on all cores.
 
@@ -60,20 +82,28 @@ class Runner:
         self._budget = budget
 
     def map(
-        self, items: Iterable[tuple[Id, Mapping[str, Any]]], *, computed: Progress = no_progress
+        self,
+        items: Iterable[tuple[Id, Mapping[str, Any]]],
+        *,
+        part: Callable[[Id], Hashable] | None = None,
+        computed: Progress = no_progress,
     ) -> Generator[tuple[Id, Any], None, None]:
         """The reply to each (id, raw request), in order, as (id, reply) or (id, exception).
 
-        An error belongs to its own item and never touches another. At most two look-aheads of requests are held
-        in memory; while one is drained, the next is already being computed. Leaving the iterator early drops
-        what has not started. When the source raises, its error follows the replies to what it gave before.
+        An error belongs to its own item and never touches another. A few look-aheads of requests are held in memory;
+        while one is drained, the next is already being computed. Leaving the iterator early drops what has not
+        started. When the source raises, its error follows the replies to what it gave before.
 
-        computed: told how many units of the requests that are waited for are done, and how many there are.
+        part: of the items that follow each other, those of one part. What is computed together then depends on the
+        items of the part alone, neither on what came before nor on the number of threads, and so does every bit of the
+        replies. computed: told how many units of the requests that are waited for are done, and how many there are.
         """
-        source = iter(items)
+        source = _Source(iter(items), part)
         waiting: deque[_Group[Id]] = deque()
+        most = self._budget.lookahead
         # The first group is small and each next one larger, so that the first replies come at once.
-        lookahead = min(self._budget.batch * threads(), self._budget.lookahead)
+        lookahead = min(self._budget.batch * threads(), most) if part is None else most
+        ahead = max(1, 2 * self._budget.batch * threads() // most)
         try:
             group = self._read(source, lookahead)
             while group.entries:
@@ -81,9 +111,9 @@ class Runner:
                 self._submit(group)
                 if group.broken is not None:
                     break
-                if len(waiting) > 1:
+                if len(waiting) > ahead:
                     yield from self._drain(waiting.popleft(), computed)
-                lookahead = min(lookahead * 2, self._budget.lookahead)
+                lookahead = min(lookahead * 2, most)
                 group = self._read(source, lookahead)
             while waiting:
                 yield from self._drain(waiting.popleft(), computed)
@@ -93,8 +123,8 @@ class Runner:
             for group in waiting:
                 group.cancel()
 
-    def _read(self, source: Iterator[tuple[Id, Mapping[str, Any]]], lookahead: int) -> _Group[Id]:
-        """The next requests, encoded, up to a total cost; none at the end.
+    def _read(self, source: _Source[Id], lookahead: int) -> _Group[Id]:
+        """The next requests of one part, encoded, up to a total cost; none at the end.
 
         When the source itself fails, what it gave before is kept, and the failure waits until that is answered.
         """
@@ -102,9 +132,10 @@ class Runner:
         cost = 0
         while cost < lookahead:
             try:
-                identifier, raw = next(source)
-            except StopIteration:
-                break
+                item = source.next(same=bool(group.entries))
+                if item is None:
+                    break
+                identifier, raw = item
             except Exception as error:
                 group.broken = error
                 break

@@ -13,6 +13,7 @@ import click
 
 from trifold import __version__
 from trifold.errors import TrifoldError
+from trifold.interfaces.batch import batch
 from trifold.interfaces.console import Terminal
 from trifold.interfaces.models import models
 from trifold.plugins import installed
@@ -50,6 +51,7 @@ class _Words(click.Group):
 Examples:
   trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
   trifold ask "What is the notice period?" --passage-file contract.txt
+  trifold batch questions.jsonl answers.jsonl
   trifold finetune mine.jsonl
   trifold evaluate questions.jsonl --model mine
   trifold models show default
@@ -68,6 +70,7 @@ def cli(ctx: click.Context) -> None:
     ctx.obj = Terminal()
 
 
+cli.add_command(batch)
 cli.add_command(models)
 
 

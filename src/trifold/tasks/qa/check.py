@@ -30,7 +30,7 @@ def check_question(raw: Mapping[str, Any], limits: Limits) -> Question:
         raise InvalidInput(f"expected an object with 'question' and 'passage', found {_kind(raw)}.")
     if unknown := sorted(str(key) for key in raw.keys() - _KNOWN):
         raise InvalidInput(
-            f"unknown field {unknown[0]!r}; a question has: {', '.join(sorted(_KNOWN))}.", field=unknown[0]
+            f"unknown field {unknown[0]!r}.", f"A question has: {', '.join(sorted(_KNOWN))}.", field=unknown[0]
         )
     question = raw.get("question")
     check_text(question, "question", limits)
@@ -50,6 +50,7 @@ def _passages(raw: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
         found = " and ".join(given) if given else "none of them"
         raise InvalidInput(
             f"expected one of 'passage' (a text) and 'passages' (a list of texts), found {found}.",
+            "Give exactly one of them.",
             field="passage",
         )
     value = raw[given[0]]
@@ -59,7 +60,8 @@ def _passages(raw: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
         raise InvalidInput(f"passages: expected a list of at least one text, found {found}.", field="passages")
     if len(texts) > limits.texts:
         raise InvalidInput(
-            f"passages: at most {limits.texts:,} in one question, found {len(texts):,}. Ask about fewer at a time.",
+            f"passages: at most {limits.texts:,} in one question, found {len(texts):,}.",
+            "Ask about fewer at a time.",
             field="passages",
         )
     for index, text in enumerate(texts):
@@ -70,10 +72,10 @@ def _passages(raw: Mapping[str, Any], limits: Limits) -> tuple[str, ...]:
 def check_text(text: object, field: str, limits: Limits) -> None:
     """Refuse what is no text, is blank, too large, or cannot be encoded. Every other code point is fine."""
     if not isinstance(text, str):
-        raise InvalidInput(f"{field}: expected a text, found {_kind(text)}.", field=field)
+        raise InvalidInput(f"{field}: expected a text, found {_kind(text)}.", "Give a text.", field=field)
     if not text or text.isspace():
         found = "only blanks" if text else "an empty one"
-        raise InvalidInput(f"{field}: expected a text, found {found}. Give some words.", field=field)
+        raise InvalidInput(f"{field}: expected a text, found {found}.", "Give some words.", field=field)
     if len(text) > limits.text_bytes:
         _too_large(field, len(text), limits)
     try:
@@ -81,7 +83,7 @@ def check_text(text: object, field: str, limits: Limits) -> None:
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise InvalidInput(
-            f"{field}: character {error.start} is half of a surrogate pair (U+{code:04X}), which no text holds. "
+            f"{field}: character {error.start} is half of a surrogate pair (U+{code:04X}), which no text holds.",
             "Decode the text as UTF-8, or replace that character.",
             field=field,
         ) from None
@@ -91,7 +93,7 @@ def check_text(text: object, field: str, limits: Limits) -> None:
 
 def _too_large(field: str, size: int, limits: Limits) -> None:
     raise InvalidInput(
-        f"{field}: at most {limits.text_bytes / 1e6:g} MB of text, found {size / 1e6:,.1f} MB. "
+        f"{field}: at most {limits.text_bytes / 1e6:g} MB of text, found {size / 1e6:,.1f} MB.",
         "Split it, for example by chapter, and give the parts as several passages.",
         field=field,
     )

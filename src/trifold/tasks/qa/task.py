@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trifold.errors import InvalidInput
-from trifold.task import Arrays, Encoded, Limits, Unit
+from trifold.task import Arrays, Columns, Encoded, Limits, Unit
+from trifold.tasks.qa import columns
 from trifold.tasks.qa.boundaries import Flags
 from trifold.tasks.qa.calibration import Calibration
 from trifold.tasks.qa.check import MOST_ANSWERS, check_question
+from trifold.tasks.qa.passages import PassageCache
 from trifold.tasks.qa.records import Answer, Question, Reply, Verdict
 from trifold.tasks.qa.scripts import foreign_script
 from trifold.tasks.qa.segments import find_segments
@@ -45,6 +47,7 @@ class QaTask:
         self.version = version
         self.settings = settings
         self._tokenizer = tokenizer
+        self._read = PassageCache(tokenizer.passage)
 
     @property
     def null(self) -> int:
@@ -69,8 +72,8 @@ class QaTask:
         room = self.settings.window.room(size, self._tokenizer.frame)
         if room < LEAST_ROOM:
             raise InvalidInput(
-                f"question: at most {size + room - LEAST_ROOM} tokens leave room for the passage, "
-                f"found {size}. Shorten it, or move its background into the passage.",
+                f"question: at most {size + room - LEAST_ROOM} tokens leave room for the passage, found {size}.",
+                "Shorten it, or move its background into the passage.",
                 field="question",
             )
         return question
@@ -85,7 +88,7 @@ class QaTask:
         ids = self._tokenizer.question(question)
         room = self.settings.window.room(len(ids), frame)
         first = len(frame.before) + len(ids) + len(frame.between)
-        read = tuple(self._tokenizer.passage(text) for text in passages)
+        read = tuple(self._read(text) for text in passages)
         windows = tuple(
             Window(index, begin, size, first)
             for index, passage in enumerate(read)
@@ -152,6 +155,15 @@ class QaTask:
             index, start, end = quotation
             evidence = (Answer(request.passages[index][start:end], start, end, score, index),)
         return Reply(request.question, evidence, no_answer, self.version, self._warnings(request), Verdict(text, score))
+
+    def columns(self, options: Mapping[str, Any]) -> Columns:
+        return columns.columns_of(self.settings.answers, options)
+
+    def cells(self, reply: Reply) -> Mapping[str, Any]:
+        return columns.cells_of(reply)
+
+    def unnest(self, element: Any) -> Iterable[tuple[str, Any]] | None:
+        return columns.rows_in(element)
 
     def _warnings(self, request: Question) -> tuple[str, ...]:
         scripts = self.settings.scripts

@@ -1,0 +1,1 @@
+"""Long work: journals of what is done, progress, going on after an interruption."""

@@ -1,0 +1,344 @@
+"""The batch job: answers every row of a table and writes a table of the answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from trifold import __version__
+from trifold.engine.loaded import Loaded, open_model
+from trifold.engine.runner import Runner
+from trifold.errors import DataError, InvalidInput, TooManyErrors, UsageError, WrongTask
+from trifold.jobs.answering import CHUNK, Stopped, answers
+from trifold.jobs.journal import Chunk, Journal, Record
+from trifold.jobs.requests import ID, Shape
+from trifold.jobs.tally import Tally
+from trifold.jsontext import to_json
+from trifold.models.folder import ModelFolder, hash_file
+from trifold.models.registry import find
+from trifold.tables.forms import Form, form_of
+from trifold.tables.publishing import check_target, publishing
+from trifold.tables.source import Source, open_source
+from trifold.tables.writing import Column, check_form, stream_rows, write_rows
+from trifold.task import Columns, Limits, Tabular
+
+__all__ = ["Order", "Summary", "Watcher", "run"]
+
+_LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
+STREAM = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be answered, with what, and where the answers go.
+
+    inputs: files, folders, or "-". output: a file, or "-". columns: field -> the column that it stands in. options:
+    fields of every request, such as `top_k`. keep: input columns that the output has too; None for all. errors: file
+    for the rows that cannot be answered; by default beside the output. max_errors: stop when there are more.
+    """
+
+    inputs: Sequence[str]
+    output: str
+    model: str = "default"
+    precision: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keep: Sequence[str] | None = ()
+    errors: str | None = None
+    max_errors: int | None = None
+    input_format: str | None = None
+    output_format: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a job ended. resumed: rows that an earlier, interrupted run had answered. seconds: of this run."""
+
+    model: str
+    output: str
+    errors: str | None
+    tally: Tally
+    resumed: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows of this run."""
+        return (self.tally.rows - self.resumed) / self.seconds if self.seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        counts = self.tally.to_dict()
+        return {
+            "model": self.model,
+            "output": self.output,
+            "errors_file": self.errors,
+            "rows": counts["rows"],
+            "answered": counts["answered"],
+            "no_answer": counts["silent"],
+            "errors": counts["failed"],
+            "computed": counts["computed"],
+            "resumed": self.resumed,
+            "seconds": round(self.seconds, 3),
+            "questions_per_second": round(self.rows_per_second, 1),
+            "score_histogram": counts["scores"],
+            "warnings": counts["warnings"],
+        }
+
+
+class Watcher(Protocol):
+    """Looks on while a job runs."""
+
+    def stage(self, label: str) -> None:
+        """What is done now, before and after the answering."""
+
+    def begin(self, total: int | None, resumed: int) -> None:
+        """Answering begins. total: rows of the input, where they can be counted; resumed: answered before."""
+
+    def advance(self, rows: int, errors: int) -> None:
+        """Rows dealt with so far, those before included, and how many of them could not be answered."""
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+
+    def failed(self, error: Mapping[str, Any]) -> None:
+        """A row that cannot be answered, where no file takes it."""
+
+
+def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool = False) -> Summary:
+    """Do a job to its end, or go on with it.
+
+    The output appears when all of it is there. What was answered before an interruption, whatever it was, is kept in
+    the journal beside the output, and `resume` goes on from there to the same bytes. Standard input and output cannot
+    be gone on with.
+
+    Raises UsageError and its kinds for what was ordered, TooManyErrors, EngineError for a disk that is full or gone.
+    """
+    began = time.monotonic()
+    streamed = order.output == STREAM or _is_device(Path(order.output))
+    form = form_of(order.output, order.output_format)
+    check_form(form)
+    for target in (order.output, order.errors):
+        if target not in (None, STREAM):
+            check_target(Path(target))
+    folder = find(order.model)
+    loaded = open_model(folder, order.precision)
+    task = loaded.task
+    if not isinstance(task, Tabular):
+        raise WrongTask(f"{loaded.version} is a model for the task {task.name!r}, which has no rows to answer.")
+    shape = _shape(order, loaded, task)
+    source = open_source(list(order.inputs), form=order.input_format, unnest=task.unnest)
+    shape.check(source.columns())
+    _check_targets(order, source)
+    if resume and (streamed or not source.resumable):
+        raise UsageError("--resume: standard input and output cannot be gone on with. Give files for both.")
+    runner = Runner(loaded, limits=order.limits)
+    job = _Job(order, form, loaded, task, shape, source, runner, watcher)
+    if streamed:
+        return job.stream(began)
+    journal = Journal(Path(os.path.realpath(order.output)))  # beside the file that is replaced, on the same disk
+    try:
+        watcher.stage("reading the input")
+        journal.begin(_facts(order, folder, loaded, source), resume=resume, restart=restart)
+        return job.to_file(journal, began)
+    finally:
+        journal.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    order: Order
+    form: Form
+    loaded: Loaded
+    task: Tabular
+    shape: Shape
+    source: Source
+    runner: Runner
+    watcher: Watcher
+
+    def to_file(self, journal: Journal, began: float) -> Summary:
+        """Answer what the journal lacks, then put the output together."""
+        order, watcher = self.order, self.watcher
+        if not self.source.resumable:
+            watcher.warn("standard input is read once: an interrupted job cannot be gone on with.")
+        resumed = journal.tally.rows
+        watcher.begin(self.source.count(), resumed)
+        skip = journal.first_missing() * CHUNK
+        errors_path = Path(order.errors) if order.errors else _errors_beside(Path(order.output))
+        try:
+            for chunk in self._chunks(skip, journal):
+                journal.save(chunk)
+        except Stopped as stop:
+            _write_errors(errors_path, chain(journal.records(), *(chunk.records for chunk in stop.chunks)))
+            hint = " Mend them and begin again, or allow more and go on with --resume."
+            raise TooManyErrors(
+                f"more than {order.max_errors:,} rows could not be answered, so the job stopped. They are in "
+                f"{errors_path}.{hint if self.source.resumable else ''}"
+            ) from stop
+        if not journal.tally.rows:
+            raise DataError(f"{', '.join(order.inputs)}: there are no rows in it.")
+        watcher.stage("writing the output")
+        if journal.tally.failed or order.errors:
+            _write_errors(errors_path, journal.records())
+        elif errors_path.is_file():
+            errors_path.unlink()  # of an earlier job: this one has none
+        with publishing(Path(order.output), journal.folder / "output.partial") as stream:
+            columns, answer = self._columns(journal), self.shape.columns.answer
+            write_rows(stream, self.form, lambda: _rows(journal.records()), columns, headline=answer)
+        tally = journal.tally
+        journal.remove()
+        shown = str(errors_path) if tally.failed or order.errors else None
+        return Summary(self.loaded.version, order.output, shown, tally, resumed, time.monotonic() - began)
+
+    def stream(self, began: float) -> Summary:
+        """Answer and write as the rows come."""
+        order, watcher = self.order, self.watcher
+        if self.shape.keep is None and self.form.kind != "jsonl":
+            raise UsageError("--keep-all: only JSON lines can be written to standard output with all columns.")
+        if sys.stdout is not None and not sys.stdout.isatty():
+            watcher.warn("standard output is written as it comes: an interrupted job cannot be gone on with.")
+        tally = Tally()
+        watcher.begin(self.source.count(), 0)
+        with _opened(order.output) as target, _error_stream(order.errors) as errors:
+            writer = stream_rows(target, self.form, self._columns(None))
+            for chunk in self._chunks(0, None):
+                tally.add(chunk.tally)
+                for kind, record in chunk.records:
+                    if kind == "row":
+                        writer.write(record)
+                    elif errors is None:
+                        watcher.failed(record)
+                    else:
+                        errors.write(f"{to_json(record)}\n".encode())
+            writer.close()
+        if not tally.rows:
+            raise DataError(f"{', '.join(order.inputs)}: there are no rows in it.")
+        return Summary(self.loaded.version, order.output, order.errors, tally, 0, time.monotonic() - began)
+
+    def _chunks(self, skip: int, journal: Journal | None) -> Iterator[Chunk]:
+        before = journal.tally.rows if journal else 0
+        failed = journal.tally.failed if journal else 0
+        return answers(
+            self.runner,
+            self.task,
+            self.shape,
+            self.source.rows(skip),
+            done=journal.done if journal else (),
+            failed=failed,
+            max_errors=self.order.max_errors,
+            advance=lambda rows, errors: self.watcher.advance(before + rows, failed + errors),
+        )
+
+    def _columns(self, journal: Journal | None) -> list[Column]:
+        """The columns of the output; which ones all rows together keep is known when they are answered."""
+        shape = self.shape
+        found = [Column(ID, "any"), *(Column(name, kind) for name, kind in shape.columns.reply.items())]
+        if shape.keep is not None:
+            return found + [Column(shape.free(name), "any") for name in shape.keep]
+        names: dict[str, None] = {}
+        for row in _rows(journal.records()) if journal and self.form.kind != "predictions" else ():
+            names.update(dict.fromkeys(row))
+        return found + [Column(name, "any") for name in names if name not in {column.name for column in found}]
+
+
+def _shape(order: Order, loaded: Loaded, task: Tabular) -> Shape:
+    """The shape of rows, its options checked once and for all. Raises UsageError."""
+    columns: Columns = task.columns(order.options)
+    if unknown := [name for name in order.columns if name not in (ID, *columns.request)]:
+        raise UsageError(f"--column: expected one of {', '.join((ID, *columns.request))}, found {unknown[0]!r}.")
+    if unknown := [name for name in order.options if name not in columns.options]:
+        known = ", ".join(columns.options) or "none"
+        raise UsageError(f"--set: {loaded.version} has no option {unknown[0]!r} (its options: {known}).")
+    try:
+        loaded.task.check({**columns.example, **order.options}, order.limits)
+    except InvalidInput as error:
+        raise UsageError(f"--set: {error}") from None
+    keep = None if order.keep is None else tuple(dict.fromkeys(order.keep))
+    return Shape(columns, order.columns, order.options, keep)
+
+
+def _facts(order: Order, folder: ModelFolder, loaded: Loaded, source: Source) -> dict[str, Any]:
+    """Everything that decides what the output is."""
+    return {
+        "format": 1,
+        "resumable": source.resumable,
+        "input": source.digests(),
+        "model": {
+            "name": loaded.version,
+            "sha256": hash_file(folder.path / "trifold.json"),
+            "precision": loaded.precision,
+        },
+        "options": {
+            "--column": dict(order.columns),
+            "--set": dict(order.options),
+            "--keep": None if order.keep is None else list(order.keep),
+            "--input-format": order.input_format,
+            "passage limit": order.limits.text_bytes,
+        },
+        "chunk": CHUNK,
+        "version of": {"trifold": __version__, **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+def _check_targets(order: Order, source: Source) -> None:
+    """Refuse to write over what is read."""
+    targets = {"the output": order.output, "the errors file": order.errors}
+    named = {label: Path(name) for label, name in targets.items() if name not in (None, STREAM)}
+    for label, path in named.items():
+        for file in source.files:
+            if path.exists() and file.exists() and path.samefile(file):
+                raise UsageError(f"{path}: {label} is also an input. Choose another name.")
+    if len(named) == 2 and len({path.absolute() for path in named.values()}) == 1:
+        raise UsageError(f"{order.output}: the output is also the errors file. Choose another name for one of them.")
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is written to as it is: a pipe, /dev/null."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _errors_beside(output: Path) -> Path:
+    """answers.csv.gz -> answers.errors.jsonl"""
+    stem = output.name
+    for _ in range(2):
+        short = Path(stem)
+        stem = short.stem if short.suffix in _ENDINGS else stem
+    return output.with_name(f"{stem}.errors.jsonl")
+
+
+_ENDINGS = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst"}
+
+
+def _rows(records: Iterator[Record]) -> Iterator[Mapping[str, Any]]:
+    return (record for kind, record in records if kind == "row")
+
+
+def _write_errors(path: Path, records: Iterable[Record]) -> None:
+    with publishing(path) as stream:
+        for kind, record in records:
+            if kind == "error":
+                stream.write(f"{to_json(record)}\n".encode())
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    """The stream of an output that is no file."""
+    if output == STREAM:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with Path(output).open("wb") as stream:
+            yield stream
+
+
+def _error_stream(path: str | None) -> Any:
+    return nullcontext() if path is None else publishing(Path(path))
