@@ -14,6 +14,7 @@ import numpy as np
 from trifold.errors import InvalidInput, MissingExtra
 from trifold.task import Unit
 from trifold.tasks.qa.making.quiet import quiet_transformers
+from trifold.training.arithmetic import settle_arithmetic
 from trifold.training.batches import padded_length
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Network:
         import torch
         from transformers import AutoModelForQuestionAnswering
 
+        settle_arithmetic()
         torch.manual_seed(seed)
         with quiet_transformers():
             self.model: Any = AutoModelForQuestionAnswering.from_pretrained(
