@@ -15,7 +15,7 @@ from trifold.interfaces.console import Terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from trifold.jobs.batch import Summary
+    from trifold.jobs.order import Summary
 
 __all__ = ["batch"]
 
@@ -86,7 +86,8 @@ def batch(
     beside it; after an interruption of any kind, --resume goes on and ends with the same bytes.
     """
     from trifold.interfaces.watching import BatchWatcher
-    from trifold.jobs.batch import Order, run
+    from trifold.jobs.batch import run
+    from trifold.jobs.order import Order
 
     if resume and restart:
         raise click.UsageError("--resume and --restart exclude each other.")

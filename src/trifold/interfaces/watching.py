@@ -20,7 +20,7 @@ _DRAW_EVERY = 0.1
 
 
 class BatchWatcher:
-    """Implements `jobs.batch.Watcher`."""
+    """Implements `jobs.order.Watcher`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -64,15 +64,16 @@ def answers(
     failed: int = 0,
     max_errors: int | None = None,
     advance: Progress = no_progress,
+    unseen: set[str] | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of all rows but those of `done`, in order, each as soon as it is complete.
 
     failed: rows of earlier chunks that could not be answered. advance: told how many rows are dealt with and how many
-    of these could not be answered, both of this run.
+    of these could not be answered, both of this run. unseen: names of columns; those that a row has are taken out.
 
     Raises Stopped, and what `rows` raises.
     """
-    return _Answering(runner, task, shape, done, failed, max_errors, advance).run(rows)
+    return _Answering(runner, task, shape, done, failed, max_errors, advance, unseen).run(rows)
 
 
 class _Answering:
@@ -85,10 +86,11 @@ class _Answering:
         failed: int,
         max_errors: int | None,
         advance: Progress,
+        unseen: set[str] | None,
     ) -> None:
         self._runner, self._task, self._shape = runner, task, shape
         self._done, self._failed, self._max_errors = done, failed, max_errors
-        self._advance = advance
+        self._advance, self._unseen = advance, unseen
         self._open: deque[_Open] = deque()
         self._seen = self._errors = 0
 
@@ -129,6 +131,8 @@ class _Answering:
                 self._open.append(_Open(index))
             chunk = self._open[-1]
             self._seen += 1
+            if self._unseen:
+                self._unseen.difference_update(row.fields)
             if row.fault is not None:
                 chunk.slots.append(self._slot(row, None))
                 self._count_errors(1)
@@ -174,4 +178,5 @@ class _Answering:
 
 
 def _error(slot: _Slot, fault: RowFault) -> dict[str, Any]:
-    return {ID: slot.id, "file": slot.file, "line": slot.line, "reason": fault.reason, "remedy": fault.remedy}
+    reason = fault.reason if fault.reason.endswith(".") else f"{fault.reason}."
+    return {ID: slot.id, "file": slot.file, "line": slot.line, "reason": reason, "remedy": fault.remedy}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from trifold import __version__
 from trifold.engine.loaded import Loaded, open_model
@@ -19,6 +19,7 @@ from trifold.engine.runner import Runner
 from trifold.errors import DataError, InvalidInput, TooManyErrors, UsageError, WrongTask
 from trifold.jobs.answering import CHUNK, Stopped, answers
 from trifold.jobs.journal import Chunk, Journal, Record
+from trifold.jobs.order import Order, Summary, Watcher
 from trifold.jobs.requests import ID, Shape
 from trifold.jobs.tally import Tally
 from trifold.jsontext import to_json
@@ -28,90 +29,12 @@ from trifold.tables.forms import Form, form_of
 from trifold.tables.publishing import check_target, publishing
 from trifold.tables.source import Source, open_source
 from trifold.tables.writing import Column, check_form, stream_rows, write_rows
-from trifold.task import Columns, Limits, Tabular
+from trifold.task import Columns, Tabular
 
-__all__ = ["Order", "Summary", "Watcher", "run"]
+__all__ = ["run"]
 
 _LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 STREAM = "-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be answered, with what, and where the answers go.
-
-    inputs: files, folders, or "-". output: a file, or "-". columns: field -> the column that it stands in. options:
-    fields of every request, such as `top_k`. keep: input columns that the output has too; None for all. errors: file
-    for the rows that cannot be answered; by default beside the output. max_errors: stop when there are more.
-    """
-
-    inputs: Sequence[str]
-    output: str
-    model: str = "default"
-    precision: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    keep: Sequence[str] | None = ()
-    errors: str | None = None
-    max_errors: int | None = None
-    input_format: str | None = None
-    output_format: str | None = None
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a job ended. resumed: rows that an earlier, interrupted run had answered. seconds: of this run."""
-
-    model: str
-    output: str
-    errors: str | None
-    tally: Tally
-    resumed: int
-    seconds: float
-
-    @property
-    def rows_per_second(self) -> float:
-        """Rows of this run."""
-        return (self.tally.rows - self.resumed) / self.seconds if self.seconds else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        counts = self.tally.to_dict()
-        return {
-            "model": self.model,
-            "output": self.output,
-            "errors_file": self.errors,
-            "rows": counts["rows"],
-            "answered": counts["answered"],
-            "no_answer": counts["silent"],
-            "errors": counts["failed"],
-            "computed": counts["computed"],
-            "resumed": self.resumed,
-            "seconds": round(self.seconds, 3),
-            "questions_per_second": round(self.rows_per_second, 1),
-            "score_histogram": counts["scores"],
-            "warnings": counts["warnings"],
-        }
-
-
-class Watcher(Protocol):
-    """Looks on while a job runs."""
-
-    def stage(self, label: str) -> None:
-        """What is done now, before and after the answering."""
-
-    def begin(self, total: int | None, resumed: int) -> None:
-        """Answering begins. total: rows of the input, where they can be counted; resumed: answered before."""
-
-    def advance(self, rows: int, errors: int) -> None:
-        """Rows dealt with so far, those before included, and how many of them could not be answered."""
-
-    def warn(self, text: str) -> None:
-        """Something the user should know."""
-
-    def failed(self, error: Mapping[str, Any]) -> None:
-        """A row that cannot be answered, where no file takes it."""
 
 
 def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool = False) -> Summary:
@@ -173,9 +96,10 @@ class _Job:
         resumed = journal.tally.rows
         watcher.begin(self.source.count(), resumed)
         skip = journal.first_missing() * CHUNK
+        unseen = set(order.keep or ())
         errors_path = Path(order.errors) if order.errors else _errors_beside(Path(order.output))
         try:
-            for chunk in self._chunks(skip, journal):
+            for chunk in self._chunks(skip, journal, unseen):
                 journal.save(chunk)
         except Stopped as stop:
             _write_errors(errors_path, chain(journal.records(), *(chunk.records for chunk in stop.chunks)))
@@ -184,6 +108,7 @@ class _Job:
                 f"more than {order.max_errors:,} rows could not be answered, so the job stopped. They are in "
                 f"{errors_path}.{hint if self.source.resumable else ''}"
             ) from stop
+        self._warn_of(unseen if not resumed else ())
         if not journal.tally.rows:
             raise DataError(f"{', '.join(order.inputs)}: there are no rows in it.")
         watcher.stage("writing the output")
@@ -206,11 +131,11 @@ class _Job:
             raise UsageError("--keep-all: only JSON lines can be written to standard output with all columns.")
         if sys.stdout is not None and not sys.stdout.isatty():
             watcher.warn("standard output is written as it comes: an interrupted job cannot be gone on with.")
-        tally = Tally()
+        tally, unseen = Tally(), set(order.keep or ())
         watcher.begin(self.source.count(), 0)
         with _opened(order.output) as target, _error_stream(order.errors) as errors:
             writer = stream_rows(target, self.form, self._columns(None))
-            for chunk in self._chunks(0, None):
+            for chunk in self._chunks(0, None, unseen):
                 tally.add(chunk.tally)
                 for kind, record in chunk.records:
                     if kind == "row":
@@ -220,11 +145,16 @@ class _Job:
                     else:
                         errors.write(f"{to_json(record)}\n".encode())
             writer.close()
+        self._warn_of(unseen)
         if not tally.rows:
             raise DataError(f"{', '.join(order.inputs)}: there are no rows in it.")
         return Summary(self.loaded.version, order.output, order.errors, tally, 0, time.monotonic() - began)
 
-    def _chunks(self, skip: int, journal: Journal | None) -> Iterator[Chunk]:
+    def _warn_of(self, unseen: Iterable[str]) -> None:
+        for name in unseen:
+            self.watcher.warn(f"--keep {name}: no row of the input has such a column.")
+
+    def _chunks(self, skip: int, journal: Journal | None, unseen: set[str]) -> Iterator[Chunk]:
         before = journal.tally.rows if journal else 0
         failed = journal.tally.failed if journal else 0
         return answers(
@@ -236,6 +166,7 @@ class _Job:
             failed=failed,
             max_errors=self.order.max_errors,
             advance=lambda rows, errors: self.watcher.advance(before + rows, failed + errors),
+            unseen=unseen,
         )
 
     def _columns(self, journal: Journal | None) -> list[Column]:
