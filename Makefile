@@ -30,6 +30,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.base $(VENV)-peer/.done
 	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
+	$(BIN)/python benchmarks/batch.py --peer $(VENV)-peer/bin/python
 
 model: $(VENV)/.dev
 	$(BIN)/python recipes/default_0.py

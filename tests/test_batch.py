@@ -348,6 +348,7 @@ def test_standard_input_and_output(run: Run, tmp_path: Path) -> None:
         (("{in}", "{tmp}/out.txt"), "out.txt"),
         (("{in}", "{tmp}/out.json"), "--format predictions"),
         (("{in}", "{in}"), "is also an input"),
+        (("{tmp}/out.errors.jsonl", "{tmp}/out.jsonl"), "the errors file is also an input"),
         (("{in}", "{tmp}/out.jsonl", "--errors", "{tmp}/out.jsonl"), "also the errors file"),
         (("{tmp}/nothing.jsonl", "{tmp}/out.jsonl"), "no such file"),
         (("{in}", "{tmp}/no/out.jsonl"), "its folder does not exist"),
@@ -363,6 +364,7 @@ def test_standard_input_and_output(run: Run, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_done_is_said_at_once(call: Call, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     lines(tmp_path / "in.jsonl", rows(2))
+    lines(tmp_path / "out.errors.jsonl", rows(2))
     (tmp_path / "in.csv").write_text("frage,text\nWho?,Ada.\n")
     (tmp_path / "empty.csv").write_text("question,passage\n")
     places = {"tmp": str(tmp_path), "in": f"{tmp_path}/in.jsonl", "csv": f"{tmp_path}/in.csv"}

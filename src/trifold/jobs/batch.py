@@ -61,7 +61,7 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
     shape = _shape(order, loaded, task)
     source = open_source(list(order.inputs), form=order.input_format, unnest=task.unnest)
     shape.check(source.columns())
-    _check_targets(order, source)
+    _check_targets(order, source, None if streamed else _errors_path(order))
     if resume and (streamed or not source.resumable):
         raise UsageError("--resume: standard input and output cannot be gone on with. Give files for both.")
     runner = Runner(loaded, limits=order.limits)
@@ -74,6 +74,8 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
         journal.begin(_facts(order, folder, loaded, source), resume=resume, restart=restart)
         return job.to_file(journal, began)
     finally:
+        if not source.resumable:
+            journal.remove()  # nothing can go on with it
         journal.close()
 
 
@@ -97,7 +99,7 @@ class _Job:
         watcher.begin(self.source.count(), resumed)
         skip = journal.first_missing() * CHUNK
         unseen = set(order.keep or ())
-        errors_path = Path(order.errors) if order.errors else _errors_beside(Path(order.output))
+        errors_path = _errors_path(order)
         try:
             for chunk in self._chunks(skip, journal, unseen):
                 journal.save(chunk)
@@ -220,9 +222,9 @@ def _facts(order: Order, folder: ModelFolder, loaded: Loaded, source: Source) ->
     }
 
 
-def _check_targets(order: Order, source: Source) -> None:
+def _check_targets(order: Order, source: Source, errors: Path | None) -> None:
     """Refuse to write over what is read."""
-    targets = {"the output": order.output, "the errors file": order.errors}
+    targets = {"the output": order.output, "the errors file": order.errors or errors}
     named = {label: Path(name) for label, name in targets.items() if name not in (None, STREAM)}
     for label, path in named.items():
         for file in source.files:
@@ -237,8 +239,11 @@ def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _errors_beside(output: Path) -> Path:
-    """answers.csv.gz -> answers.errors.jsonl"""
+def _errors_path(order: Order) -> Path:
+    """Where bad rows go: answers.csv.gz -> answers.errors.jsonl, where nothing else was said."""
+    if order.errors:
+        return Path(order.errors)
+    output = Path(order.output)
     stem = output.name
     for _ in range(2):
         short = Path(stem)

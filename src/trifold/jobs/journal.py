@@ -88,7 +88,7 @@ class Journal:
     def _open(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
-            self._lock = hold(self.folder / "lock")
+            self._lock = hold(self.folder / "lock", needed=False)
         except OSError as error:
             if not self.folder.parent.is_dir():
                 raise DataError(f"{self.folder.parent}: there is no such folder for the output. Make it.") from None

@@ -14,17 +14,18 @@ __all__ = ["hold", "locked"]
 _PAUSE = 0.05
 
 
-def hold(path: Path) -> int | None:
+def hold(path: Path, *, needed: bool = True) -> int | None:
     """Lock a file, made if need be, until the descriptor is closed or this process ends.
 
-    Returns the descriptor; None when another holds the lock, or when the file system knows no locks.
+    Returns the descriptor; None when another holds the lock, or when the lock is needed and the file system knows none.
     """
     descriptor = _open(path)
     try:
         _lock(descriptor)
-    except OSError:
-        os.close(descriptor)
-        return None
+    except OSError as error:
+        if needed or isinstance(error, BlockingIOError | PermissionError):
+            os.close(descriptor)
+            return None
     return descriptor
 
 

@@ -21,7 +21,7 @@ _LARGEST_RECORD = 16_000_000
 _LONGEST_RECORD = 10_000
 """Bytes and lines of one record: a quotation that nobody closes is given up there."""
 _QUOTING = 'Write the cell as "...", with each quote in it twice.'
-_UNCLOSED = "the quote that begins here is not closed"
+_UNCLOSED = "the quoted cell that begins here is not closed as it should be"
 
 
 class _Lines:
@@ -88,16 +88,19 @@ def delimited_columns(stream: io.BufferedIOBase, name: str) -> tuple[str, ...]:
     return header[1] if header else ()
 
 
-def count_delimited(stream: io.BufferedIOBase) -> int:
-    """How many rows there are, the header left out; a little off where a quote stands inside of a cell."""
+def count_delimited(stream: io.BufferedIOBase, name: str) -> int:
+    """How many rows there are; a little off where quotes stand inside of cells. Raises DataError for the header."""
+    lines = _Lines(stream)
     rows = quotes = 0
     try:
-        for _, line in numbered_lines(stream, _LARGEST_RECORD):
+        header = _header(lines, name)
+        blanks = (header[0] if header else "").encode() + b" \r\n"
+        for _, line in lines:
             quotes += line.count(b'"') if line else 0
-            rows += quotes % 2 == 0 and (line is None or bool(line.strip()))
+            rows += quotes % 2 == 0 and (line is None or bool(line.strip(blanks)))
     except Damage:
         rows += 1
-    return max(rows - 1, 0)
+    return rows
 
 
 def _header(lines: _Lines, name: str) -> tuple[str, tuple[str, ...]] | None:
@@ -165,7 +168,8 @@ def _quoted(lines: _Lines, number: int, line: bytes, delimiter: str) -> list[str
         cells = next(csv.reader(texts(), delimiter=delimiter, strict=True))
     except csv.Error as error:
         lines.give_back(taken[1:])
-        cause = _UNCLOSED if "unexpected end" in str(error) else f"not CSV: {str(error).partition(' - ')[0]}"
+        is_open = len(taken) > 1 or "unexpected end" in str(error)
+        cause = _UNCLOSED if is_open else f"not CSV: {str(error).partition(' - ')[0]}"
         return RowFault(cause, _QUOTING)
     try:
         b"".join(part for _, part in taken if part).decode()

@@ -41,16 +41,16 @@ class _Window:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._lines = 1
-        self.damage: Damage | None = None
         self._first = True
         self._ended = False
         self.text = ""
         self.at = 0
+        self.damage: Damage | None = None
         self.has_undecoded = False
         """Whether there ever was a byte that is not UTF-8."""
 
     def more(self) -> bool:
-        """Read as much again as the window holds; False at the end. Damage counts as an end, and is told by `end`."""
+        """Read as much again as the window holds; False at the end, which damage counts as."""
         if self._ended:
             return False
         self._lines += self.text.count("\n", 0, self.at)
@@ -98,14 +98,16 @@ class _Window:
         while True:
             try:
                 value, end = DECODER.raw_decode(self.text, self.at)
-                # A number may go on behind the window.
-                if end < len(self.text) or not self._grown():
-                    has_undecoded = self.has_undecoded and _UNDECODED.search(self.text, self.at, end) is not None
-                    self.at = end
-                    return value, has_undecoded
+                if end == len(self.text) and not self._ended:  # a number may go on behind the window
+                    self._grow()
+                    continue
+                has_undecoded = self.has_undecoded and _UNDECODED.search(self.text, self.at, end) is not None
+                self.at = end
+                return value, has_undecoded
             except json.JSONDecodeError as error:
                 is_cut = error.msg.startswith("Unterminated string") or error.pos + _NEAR >= len(self.text)
-                if is_cut and self._grown():
+                if is_cut and not self._ended:
+                    self._grow()
                     continue
                 if is_cut and self.damage:
                     raise _Broken(str(self.damage)) from None
@@ -115,10 +117,10 @@ class _Window:
             except ValueError:
                 raise _Broken("it has a number of too many digits") from None
 
-    def _grown(self) -> bool:
+    def _grow(self) -> None:
         if len(self.text) - self.at > _LARGEST:
             raise _Broken(f"an element is longer than {_LARGEST // 1_000_000} MB")
-        return self.more()
+        self.more()
 
     def broken(self, what: str, at: int | None = None) -> _Broken:
         """The error at a position of the window, or where the text goes on."""

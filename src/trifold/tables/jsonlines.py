@@ -110,7 +110,7 @@ def _parsed(line: bytes | None) -> Mapping[str, Any] | RowFault:
             "Write one JSON object a line, and cut its passage into shorter ones.",
         )
     try:
-        return as_fields(DECODER.decode(line.decode()))
+        return as_fields(DECODER.decode(line.rstrip().decode()))
     except UnicodeDecodeError as error:
         return undecodable(error)
     except json.JSONDecodeError as error:

@@ -110,12 +110,12 @@ def _readable(batch: pa.RecordBatch) -> pa.RecordBatch:
 
     columns = []
     for column in batch.columns:
-        if isinstance(column.type, pa.BaseExtensionType):
+        if isinstance(column.type, pa.BaseExtensionType) and column.type.extension_name != "arrow.uuid":
             column = column.storage
-        kind = column.type
-        if pa.types.is_dictionary(kind):
+        if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        elif pa.types.is_timestamp(kind):
+        kind = column.type
+        if pa.types.is_timestamp(kind):
             column = _iso(column, kind)
         elif pa.types.is_time64(kind):
             column = column.cast(pa.time64("us"), safe=False)

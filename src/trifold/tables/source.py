@@ -146,7 +146,7 @@ class Source:
             if form == "jsonl":
                 return count_json_lines(stream)
             if form == "csv":
-                return count_delimited(stream)
+                return count_delimited(stream, given.name)
             if form == "json" and given.path.stat().st_size > _COUNTED:
                 return None
         return sum(1 for _ in self._readings(given, 0))
@@ -254,15 +254,15 @@ def _is_enough(head: bytes) -> bool:
     """A first line that tells JSON lines is enough, so that a slow pipe is read as it comes."""
     if len(head) >= _HEAD or head.startswith(b"PAR1"):
         return True
-    first = _object(_lines(head)[0]) if b"\n" in head else None
-    return first is not None and not isinstance(first.get("data"), list)
+    first = _value(_lines(head)[0]) if b"\n" in head else None
+    return isinstance(first, dict) and not isinstance(first.get("data"), list)
 
 
 def _form(head: bytes) -> str | None:
     """The form of a file that begins so; None where there is no text.
 
-    Lists are documents, and so are objects with a list at `data` that no other line follows, and objects that go over
-    several lines. JSON lines have a JSON object in their first line, or else in another one. The rest are tables.
+    Lists, objects with a list at `data`, and objects that go over several lines are documents, unless they end in the
+    first line and others follow. JSON lines have a JSON object in one of their lines. The rest are tables.
     """
     if head.startswith(b"PAR1"):
         return "parquet"
@@ -270,11 +270,11 @@ def _form(head: bytes) -> str | None:
     if not text:
         return None
     lines = _lines(head)
-    if len(lines) > 1 and _object(lines[0]) is not None:
+    if len(lines) > 1 and isinstance(_value(lines[0]), (dict, list)):
         return "jsonl"
     if text.startswith(b"[") or starts_with_data(io.BytesIO(text)):
         return "json"
-    if any(_object(line) is not None for line in lines):
+    if any(isinstance(_value(line), dict) for line in lines):
         return "jsonl"
     if not text.startswith(b"{"):
         return "csv"
@@ -286,11 +286,11 @@ def _lines(head: bytes) -> list[bytes]:
     return head.removeprefix(_BOM).strip().split(b"\n")
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
-    if not line.lstrip().startswith(b"{"):
+def _value(line: bytes) -> Any:
+    """The JSON object or list that the line is; None for anything else."""
+    if not line.lstrip().startswith((b"{", b"[")):
         return None
     try:
-        value = DECODER.decode(line.decode())
+        return DECODER.decode(line.strip().decode())
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
