@@ -53,13 +53,13 @@ def tiny_tokenizer(kind: str) -> Tokenizer:
     return tokenizer
 
 
-def tiny_reader(kind: str, *, head: str = "QuestionAnswering") -> Any:
+def tiny_reader(kind: str, *, head: str = "QuestionAnswering", layers: int = 2) -> Any:
     """A random model of the architecture that reads up to 128 tokens, as transformers makes it."""
     import torch
     import transformers
 
     size = tiny_tokenizer(kind).get_vocab_size()
-    common = {"vocab_size": size, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    common = {"vocab_size": size, "hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 4}
     common |= {"intermediate_size": 64, "max_position_embeddings": 128}
     behind = {"max_position_embeddings": 130, "pad_token_id": 1, "type_vocab_size": 1}
     relative = {"relative_attention": True, "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True}

@@ -428,3 +428,23 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, tiny: str) -> None:
 
     few, many = peak(tmp_path, tiny, 4_000, make), peak(tmp_path, tiny, 24_000, make)
     assert many < 1.1 * few, f"{few:.0f} MB for 4,000 rows, {many:.0f} MB for 24,000"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_of_a_million_rows(tmp_path: Path) -> None:
+    """With a random reader of one layer, in the same code as every reader."""
+    pytest.importorskip("torch")
+    from hub_doubles import save_checkpoint, tiny_reader, tiny_tokenizer
+
+    model = save_checkpoint(tmp_path / "one", tiny_reader("bert", layers=1), tiny_tokenizer("bert"))
+
+    def make(i: int) -> dict[str, Any]:
+        passage = f"in game {i} of the year {i * 7 % 1999} ada won against bob and cleo."
+        return {"id": i, "question": f"who won game {i}?", "passage": passage}
+
+    peak(tmp_path, str(model), 10, make)  # makes a model folder of it, which takes more memory than any job
+    few, many = (peak(tmp_path, str(model), count, make) for count in (100_000, 1_000_000))
+    assert many < 1.1 * few, f"{few:.0f} MB for 100,000 rows, {many:.0f} MB for 1,000,000"
+    assert many < 1500

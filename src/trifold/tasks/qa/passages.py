@@ -11,6 +11,8 @@ from trifold.tasks.qa.tokens import PassageTokens
 __all__ = ["PassageCache"]
 
 _ROOM = 32_000_000
+_OVERHEAD = 1000
+"""Bytes of the objects around a passage's arrays."""
 
 
 class PassageCache:
@@ -42,4 +44,4 @@ class PassageCache:
 
 def _size(text: str, tokens: PassageTokens) -> int:
     arrays = (tokens.ids, tokens.starts, tokens.ends, tokens.may_start, tokens.may_end)
-    return 4 * len(text) + sum(array.nbytes for array in arrays)
+    return _OVERHEAD + 4 * len(text) + sum(array.nbytes for array in arrays)
