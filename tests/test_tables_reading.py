@@ -273,6 +273,13 @@ def test_an_open_quote_before_quoted_rows(tmp_path: Path) -> None:
     assert list(faults(rows)) == [1]
 
 
+def test_an_open_quote_is_given_up_before_it_has_taken_much(tmp_path: Path) -> None:
+    for line, count in [(b"a,b,c\n", 15_000), (b"a,b," + b"c" * 1_000_000 + b"\n", 20)]:
+        rows = rows_of(tmp_path, HEADER + b'x,"open,z\n' + line * count + b'end",z\n')
+        assert len(rows) == count + 2
+        assert list(faults(rows)) == [1, count + 2]
+
+
 def test_cells_that_are_odd_but_right(tmp_path: Path) -> None:
     odd = [
         {"id": "", "question": ' "quoted", twice\r\n""', "passage": "x" * 200_000},
@@ -416,6 +423,12 @@ def test_elements_of_a_document_may_be_of_any_size(tmp_path: Path) -> None:
     for size in range(262_100, 262_150):  # numbers and escapes across the end of the window
         numbers = b"[" + b" " * size + b'{"a": "\\u00e9", "n": 123456}, {"b": true}]'
         assert good(rows_of(tmp_path, numbers)) == [{"a": "é", "n": 123456}, {"b": True}]
+        assert good(rows_of(tmp_path, b"[" + b" " * size + b'123456, {"b": true}]')) == [{"b": True}]
+
+
+def test_the_line_where_a_long_document_is_broken(tmp_path: Path) -> None:
+    content = json.dumps(random_rows(10_000), indent=0).removesuffix("}\n]") + "oops"
+    assert f"in line {content.count(chr(10)) + 1}, found 'oops'" in faults(rows_of(tmp_path, content.encode()))[10_000]
 
 
 @pytest.mark.parametrize(
@@ -498,12 +511,13 @@ def test_parquet_cells_that_are_not_utf_8_harm_their_row_only(tmp_path: Path) ->
 
 @pytest.mark.parametrize("has_dictionary", [True, False])
 def test_a_damaged_row_group_harms_no_other(has_dictionary: bool, tmp_path: Path) -> None:
-    pages = {"data_page_size": 1000, "write_batch_size": 10, "write_page_checksum": True}
-    content = bytearray(parquet(random_rows(900), row_group_size=300, use_dictionary=has_dictionary, **pages))
+    pages: dict[str, Any] = {"data_page_size": 1000, "write_batch_size": 10, "write_page_checksum": True}
+    pages |= {"row_group_size": 300, "use_dictionary": has_dictionary, "compression": "none"}
+    content = bytearray(parquet(random_rows(900), **pages))
     pq = pytest.importorskip("pyarrow.parquet")
     chunk = pq.ParquetFile(io.BytesIO(bytes(content))).metadata.row_group(1).column(1)
     at = (chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size // 2
-    content[at : at + 600] = bytes(600)
+    content[at : at + 4] = bytes(4)
     (tmp_path / "x").write_bytes(content)
     source = open_source([str(tmp_path / "x")])
     rows = list(source.rows())
@@ -668,3 +682,23 @@ def test_little_is_held_at_a_time(form: Callable[[Any], bytes], tmp_path: Path) 
         assert tracemalloc.get_traced_memory()[1] < 6_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_little_of_a_parquet_file_is_held_at_a_time(is_repeated: bool, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    chance = random.Random(1)
+    passages = ["x" * 900_000] * 40 if is_repeated else [chance.randbytes(450_000).hex() for _ in range(40)]
+    (tmp_path / "x").write_bytes(parquet([{"passage": passage} for passage in passages], write_batch_size=1))
+    del passages
+    source = open_source([str(tmp_path / "x")])
+    tracemalloc.start()
+    most = 0
+    try:
+        before = pa.total_allocated_bytes()
+        for _ in source.rows():
+            most = max(most, pa.total_allocated_bytes() - before)
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    finally:
+        tracemalloc.stop()
+    assert is_repeated or most < 12_000_000

@@ -24,6 +24,7 @@ _ROWS = 64
 _BYTES = 4_000_000
 """Rows unpacked at a time, and bytes of them in the file's own reckoning; a passage may have 10 MB."""
 _BUFFER = 1 << 20
+"""Bytes of a column read at a time; without it and with `pre_buffer` the whole row group would be."""
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -60,7 +61,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     except ImportError:
         raise MissingExtra("reading Parquet files", "data") from None
     try:
-        file = pq.ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True)
+        file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
     except (pa.ArrowException, OSError, ValueError, MemoryError, NotImplementedError) as error:
@@ -97,7 +98,9 @@ def _group(file: pq.ParquetFile, group: int, size: int, skip: int) -> Iterator[M
         batch = batch.slice(0, size - done)
         passed = min(batch.num_rows, max(0, skip - done))
         yield from (None for _ in range(passed))
-        yield from _fields(batch.slice(passed))
+        step = max(1, batch.num_rows * _BYTES // max(batch.nbytes, 1))  # a passage that is stored once may stand in all
+        for at in range(passed, batch.num_rows, step):
+            yield from _fields(batch.slice(at, step))
         done += batch.num_rows
     for number in range(done, size):
         reason = f"row group {group + 1} of the file is damaged ({cause})"
