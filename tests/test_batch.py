@@ -360,6 +360,7 @@ def test_standard_input_and_output(run: Run, tmp_path: Path) -> None:
         (("{csv}", "{tmp}/out.jsonl"), "expected a column question, found frage, text"),
         (("{empty}", "{tmp}/out.jsonl"), "there are no rows"),
         (("{in}", "-", "--json"), "Name a file"),
+        (("{in}", "-", "--errors", "-"), "expected a file"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_once(call: Call, tmp_path: Path, words: tuple[str, ...], says: str) -> None:

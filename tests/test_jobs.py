@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -301,6 +303,19 @@ def test_a_journal_serves_one_process(tmp_path: Path) -> None:
     begun(tmp_path / "out").close()
 
 
+def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trifold.models import locks
+
+    def unknown(descriptor: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks, "_lock", unknown)
+    first = begun(tmp_path / "out")
+    first.save(chunk(0))
+    first.close()
+    assert begun(tmp_path / "out", resume=True).done == {0}
+
+
 def test_a_chunk_that_was_cut_short_is_answered_anew(tmp_path: Path) -> None:
     first = begun(tmp_path / "out")
     for index in range(4):
@@ -315,9 +330,6 @@ def test_a_chunk_that_was_cut_short_is_answered_anew(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_journal_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-    import os
-
     journal = begun(tmp_path / "out")
     journal.save(chunk(0))
 

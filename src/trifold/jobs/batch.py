@@ -50,6 +50,8 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
     streamed = order.output == STREAM or _is_device(Path(order.output))
     form = form_of(order.output, order.output_format)
     check_form(form)
+    if order.errors == STREAM:
+        raise UsageError("--errors: expected a file. Without it, errors are shown where the answers are streamed.")
     for target in (order.output, order.errors):
         if target not in (None, STREAM):
             check_target(Path(target))
