@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from trifold.interfaces.cli import main
 # A busy machine is not a failure, and a failure of CI can be repeated.
 settings.register_profile("trifold", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("trifold")
+
+# A shell starts background jobs with Ctrl-C ignored, and programs that they start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # huggingface_hub reads it when it is imported; no test asks the real hub
 
