@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -340,6 +341,23 @@ def test_standard_input_and_output(run: Run, tmp_path: Path) -> None:
     done = run("batch", "-", str(tmp_path / "out.jsonl"), stdin=text)
     assert done.returncode == 3, done.stderr
     assert len(read(tmp_path / "out.jsonl")) == 5
+
+
+def test_an_interrupted_stream_leaves_nothing_behind(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trifold.jobs import batch
+
+    os.mkfifo(tmp_path / "pipe")
+    text = "".join(f"{json.dumps(row)}\n" for row in rows(3))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,))
+    writer.start()
+    monkeypatch.setattr(batch, "write_rows", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, _, err = call("batch", str(tmp_path / "pipe"), str(tmp_path / "out.jsonl"))
+    writer.join()
+    assert code == 130
+    assert "--resume" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 @pytest.mark.parametrize(

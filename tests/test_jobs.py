@@ -303,6 +303,13 @@ def test_a_journal_serves_one_process(tmp_path: Path) -> None:
     begun(tmp_path / "out").close()
 
 
+def test_chunks_may_be_done_in_any_order(tmp_path: Path) -> None:
+    journal = begun(tmp_path / "out")
+    for index in (9, 2):
+        journal.save(chunk(index))
+    assert [record["id"] for _, record in journal.records()] == [2, -2, 9, -9]
+
+
 def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trifold.models import locks
 
