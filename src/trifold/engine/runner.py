@@ -50,12 +50,14 @@ class _Group(Generic[Id]):
 class _Source(Generic[Id]):
     """The items, with a look at the next one, which may be of another part."""
 
-    def __init__(self, items: Iterator[tuple[Id, Mapping[str, Any]]], part: Callable[[Id], Hashable] | None) -> None:
+    def __init__(
+        self, items: Iterator[tuple[Id, Mapping[str, Any] | Exception]], part: Callable[[Id], Hashable] | None
+    ) -> None:
         self._items, self._part = items, part
-        self._held: tuple[Id, Mapping[str, Any]] | None = None
+        self._held: tuple[Id, Mapping[str, Any] | Exception] | None = None
         self._own: Hashable = None
 
-    def next(self, *, same: bool) -> tuple[Id, Mapping[str, Any]] | None:
+    def next(self, *, same: bool) -> tuple[Id, Mapping[str, Any] | Exception] | None:
         """The next item; None at the end, or, with `same`, where the next one is of another part."""
         item = self._held or next(self._items, None)
         self._held = None
@@ -83,7 +85,7 @@ class Runner:
 
     def map(
         self,
-        items: Iterable[tuple[Id, Mapping[str, Any]]],
+        items: Iterable[tuple[Id, Mapping[str, Any] | Exception]],
         *,
         part: Callable[[Id], Hashable] | None = None,
         computed: Progress = no_progress,
@@ -93,6 +95,8 @@ class Runner:
         An error belongs to its own item and never touches another. A few look-aheads of requests are held in memory;
         while one is drained, the next is already being computed. Leaving the iterator early drops what has not
         started. When the source raises, its error follows the replies to what it gave before.
+
+        An item that is an exception already, since it could not even be read, is handed out in its place.
 
         part: of the items that follow each other, those of one part. What is computed together then depends on the
         items of the part alone, neither on what came before nor on the number of threads, and so does every bit of the
@@ -141,6 +145,10 @@ class Runner:
                 break
             entry = _Entry(identifier, first=len(group.units))
             group.entries.append(entry)
+            if isinstance(raw, Exception):
+                entry.error = raw
+                cost += 1
+                continue
             try:
                 entry.request = self._task.check(raw, self._limits)
                 encoded = self._task.encode(entry.request)

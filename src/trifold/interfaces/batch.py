@@ -22,6 +22,7 @@ __all__ = ["batch"]
 _SOME_ROWS = 3
 """Exit code: done, with rows that could not be answered."""
 _LONGEST_BAR = 30
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 @click.command(
@@ -91,6 +92,7 @@ def batch(
 
     if resume and restart:
         raise click.UsageError("--resume and --restart exclude each other.")
+    output = "-" if output in _STANDARD_OUTPUT else output
     if as_json and output == "-":
         raise click.UsageError("--json: the answers themselves go to standard output. Name a file for them.")
     order = Order(
@@ -136,7 +138,7 @@ def _value(text: str) -> Any:
 
 
 def _say_how_to_go_on(console: Console, output: str) -> None:
-    if output == "-" or not os.path.isdir(f"{output}.job"):  # noqa: PTH112 - the name is what the user wrote
+    if output == "-" or not os.path.isdir(f"{os.path.realpath(output)}.job"):  # noqa: PTH112 - as the job makes it
         return
     words = [word for word in sys.argv[1:] if word not in ("--resume", "--restart")]
     console.print("What was answered is kept. Go on with:", soft_wrap=True)

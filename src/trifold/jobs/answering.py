@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trifold.engine.runner import Runner
+from trifold.errors import InvalidInput
 from trifold.jobs.journal import Chunk
 from trifold.jobs.requests import ID, Shape, fault_of, key_of
 from trifold.tables.rows import Row, RowFault
@@ -29,14 +30,13 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class _Slot:
-    """One row on its way. key: of what it asks; None where it has a fault."""
+    """One row on its way. key: of what it asks."""
 
     id: str | int
     file: str | None
     line: int | str
     kept: dict[str, Any]
-    key: bytes | None
-    fault: RowFault | None
+    key: bytes
 
 
 @dataclass(slots=True)
@@ -96,6 +96,7 @@ class _Answering:
 
     def run(self, rows: Iterable[Row]) -> Generator[Chunk, None, None]:
         try:
+            self._count_errors(0)  # an earlier run may have met more than are allowed now
             yield from self._run(rows)
         except Stopped as error:
             error.chunks = [self._finished(chunk) for chunk in self._open]
@@ -119,8 +120,11 @@ class _Answering:
             yield self._finished(self._open.popleft())
         self._advance(self._seen, self._errors)
 
-    def _requests(self, rows: Iterable[Row]) -> Iterator[tuple[tuple[int, bytes], Mapping[str, Any]]]:
-        """What is to be computed: every row that can be read and asks what no other row of its chunk has asked."""
+    def _requests(self, rows: Iterable[Row]) -> Iterator[tuple[tuple[int, bytes], Mapping[str, Any] | Exception]]:
+        """What is to be computed: every row that asks what no other row of its chunk has asked.
+
+        Rows that cannot be read pass through the runner too, so that a long run of them is dealt with as it comes.
+        """
         for row in rows:
             index = (row.number - 1) // CHUNK
             if index in self._done:
@@ -133,12 +137,12 @@ class _Answering:
             self._seen += 1
             if self._unseen:
                 self._unseen.difference_update(row.fields)
+            raw: Mapping[str, Any] | Exception
             if row.fault is not None:
-                chunk.slots.append(self._slot(row, None))
-                self._count_errors(1)
-                continue
-            raw = self._shape.request(row)
-            key = key_of(raw)
+                raw, key = InvalidInput(row.fault.reason, row.fault.remedy), str(row.number).encode()
+            else:
+                raw = self._shape.request(row)
+                key = key_of(raw)
             chunk.slots.append(self._slot(row, key))
             if key not in chunk.asked:
                 chunk.asked.add(key)
@@ -146,9 +150,9 @@ class _Answering:
             elif isinstance(chunk.replies.get(key), RowFault):
                 self._count_errors(1)
 
-    def _slot(self, row: Row, key: bytes | None) -> _Slot:
+    def _slot(self, row: Row, key: bytes) -> _Slot:
         shape = self._shape
-        return _Slot(shape.identifier(row), row.file, row.line, shape.kept(row), key, row.fault)
+        return _Slot(shape.identifier(row), row.file, row.line, shape.kept(row), key)
 
     def _count_errors(self, times: int) -> None:
         self._errors += times
@@ -161,10 +165,10 @@ class _Answering:
     def _finished(self, chunk: _Open) -> Chunk:
         """The records of a chunk; rows without a reply yet are left out."""
         done = Chunk(chunk.index)
-        done.tally.computed = len(chunk.replies)
+        done.tally.computed = sum(not isinstance(reply, RowFault) for reply in chunk.replies.values())
         columns = self._shape.columns
         for slot in chunk.slots:
-            found = slot.fault if slot.key is None else chunk.replies.get(slot.key)
+            found = chunk.replies.get(slot.key)
             if isinstance(found, RowFault):
                 done.tally.count_failed()
                 done.records.append(("error", _error(slot, found)))

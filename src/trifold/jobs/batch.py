@@ -35,6 +35,7 @@ __all__ = ["run"]
 
 _LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 STREAM = "-"
+Stamps = Mapping[Path, tuple[int, int]]
 
 
 def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool = False) -> Summary:
@@ -52,9 +53,10 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
     check_form(form)
     if order.errors == STREAM:
         raise UsageError("--errors: expected a file. Without it, errors are shown where the answers are streamed.")
-    for target in (order.output, order.errors):
-        if target not in (None, STREAM):
-            check_target(Path(target))
+    if not streamed:
+        check_target(Path(order.output))
+    if order.errors or not streamed:
+        check_target(_errors_path(order))
     folder = find(order.model)
     loaded = open_model(folder, order.precision)
     task = loaded.task
@@ -71,10 +73,11 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
     if streamed:
         return job.stream(began)
     journal = Journal(Path(os.path.realpath(order.output)))  # beside the file that is replaced, on the same disk
+    watcher.stage("reading the input")
+    stamps = _stamps(source)
+    journal.begin(_facts(order, folder, loaded, source), resume=resume, restart=restart)
     try:
-        watcher.stage("reading the input")
-        journal.begin(_facts(order, folder, loaded, source), resume=resume, restart=restart)
-        return job.to_file(journal, began)
+        return job.to_file(journal, stamps, began)
     finally:
         if not source.resumable:
             journal.remove()  # nothing can go on with it
@@ -92,22 +95,23 @@ class _Job:
     runner: Runner
     watcher: Watcher
 
-    def to_file(self, journal: Journal, began: float) -> Summary:
-        """Answer what the journal lacks, then put the output together."""
+    def to_file(self, journal: Journal, stamps: Stamps, began: float) -> Summary:
+        """Answer what the journal lacks, then put the output together. stamps: of the input as it was hashed."""
         order, watcher = self.order, self.watcher
         if not self.source.resumable:
             watcher.warn("standard input is read once: an interrupted job cannot be gone on with.")
         resumed = journal.tally.rows
         watcher.begin(self.source.count(), resumed)
         skip = journal.first_missing() * CHUNK
-        unseen = set(order.keep or ())
+        unseen = self._expected()
         errors_path = _errors_path(order)
         try:
             for chunk in self._chunks(skip, journal, unseen):
+                _check_stamps(stamps, self.source)
                 journal.save(chunk)
         except Stopped as stop:
             _write_errors(errors_path, chain(journal.records(), *(chunk.records for chunk in stop.chunks)))
-            hint = " Mend them and begin again, or allow more and go on with --resume."
+            hint = " Mend them and begin with --restart, or allow more and go on with --resume."
             raise TooManyErrors(
                 f"more than {order.max_errors:,} rows could not be answered, so the job stopped. They are in "
                 f"{errors_path}.{hint if self.source.resumable else ''}"
@@ -118,11 +122,14 @@ class _Job:
         watcher.stage("writing the output")
         if journal.tally.failed or order.errors:
             _write_errors(errors_path, journal.records())
-        elif errors_path.is_file():
+        try:
+            with publishing(Path(order.output), journal.folder / "output.partial") as stream:
+                columns, answer = self._columns(journal), self.shape.columns.answer
+                write_rows(stream, self.form, lambda: _rows(journal.records()), columns, headline=answer)
+        except DataError as error:
+            raise DataError(f"{error} What was answered is kept: --resume with another --format writes it.") from error
+        if not journal.tally.failed and not order.errors and errors_path.is_file():
             errors_path.unlink()  # of an earlier job: this one has none
-        with publishing(Path(order.output), journal.folder / "output.partial") as stream:
-            columns, answer = self._columns(journal), self.shape.columns.answer
-            write_rows(stream, self.form, lambda: _rows(journal.records()), columns, headline=answer)
         tally = journal.tally
         journal.remove()
         shown = str(errors_path) if tally.failed or order.errors else None
@@ -135,11 +142,12 @@ class _Job:
             raise UsageError("--keep-all: only JSON lines can be written to standard output with all columns.")
         if sys.stdout is not None and not sys.stdout.isatty():
             watcher.warn("standard output is written as it comes: an interrupted job cannot be gone on with.")
-        tally, unseen = Tally(), set(order.keep or ())
+        tally, unseen = Tally(), self._expected()
         watcher.begin(self.source.count(), 0)
         with _opened(order.output) as target, _error_stream(order.errors) as errors:
             writer = stream_rows(target, self.form, self._columns(None))
-            for chunk in self._chunks(0, None, unseen):
+
+            def give(chunk: Chunk) -> None:
                 tally.add(chunk.tally)
                 for kind, record in chunk.records:
                     if kind == "row":
@@ -148,7 +156,21 @@ class _Job:
                         watcher.failed(record)
                     else:
                         errors.write(f"{to_json(record)}\n".encode())
+
+            stopped = None
+            try:
+                for chunk in self._chunks(0, None, unseen):
+                    give(chunk)
+            except Stopped as stop:
+                stopped = stop
+                for chunk in stop.chunks:
+                    give(chunk)
             writer.close()
+        if stopped is not None:
+            raise TooManyErrors(
+                f"more than {order.max_errors:,} rows could not be answered, so the job stopped. Mend them, or allow "
+                "more."
+            ) from stopped
         self._warn_of(unseen)
         if not tally.rows:
             raise DataError(f"{', '.join(order.inputs)}: there are no rows in it.")
@@ -156,7 +178,11 @@ class _Job:
 
     def _warn_of(self, unseen: Iterable[str]) -> None:
         for name in unseen:
-            self.watcher.warn(f"--keep {name}: no row of the input has such a column.")
+            self.watcher.warn(f"no row of the input has a column {name}.")
+
+    def _expected(self) -> set[str]:
+        """The columns that the user named."""
+        return {*(self.order.keep or ()), *self.order.columns.values()}
 
     def _chunks(self, skip: int, journal: Journal | None, unseen: set[str]) -> Iterator[Chunk]:
         before = journal.tally.rows if journal else 0
@@ -215,7 +241,7 @@ def _facts(order: Order, folder: ModelFolder, loaded: Loaded, source: Source) ->
         "options": {
             "--column": dict(order.columns),
             "--set": dict(order.options),
-            "--keep": None if order.keep is None else list(order.keep),
+            "--keep": "all" if order.keep is None else list(order.keep),
             "--input-format": order.input_format,
             "passage limit": order.limits.text_bytes,
         },
@@ -232,7 +258,7 @@ def _check_targets(order: Order, source: Source, errors: Path | None) -> None:
         for file in source.files:
             if path.exists() and file.exists() and path.samefile(file):
                 raise UsageError(f"{path}: {label} is also an input. Choose another name.")
-    if len(named) == 2 and len({path.absolute() for path in named.values()}) == 1:
+    if len(named) == 2 and len({os.path.realpath(path) for path in named.values()}) == 1:
         raise UsageError(f"{order.output}: the output is also the errors file. Choose another name for one of them.")
 
 
@@ -242,18 +268,28 @@ def _is_device(path: Path) -> bool:
 
 
 def _errors_path(order: Order) -> Path:
-    """Where bad rows go: answers.csv.gz -> answers.errors.jsonl, where nothing else was said."""
-    if order.errors:
-        return Path(order.errors)
-    output = Path(order.output)
-    stem = output.name
-    for _ in range(2):
-        short = Path(stem)
-        stem = short.stem if short.suffix in _ENDINGS else stem
-    return output.with_name(f"{stem}.errors.jsonl")
+    """Where bad rows go."""
+    return Path(order.errors or f"{order.output}.errors.jsonl")
 
 
-_ENDINGS = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".bz2", ".xz", ".zst"}
+def _stamps(source: Source) -> Stamps:
+    """Size and time of the last change of each file that can be read again."""
+    if not source.resumable:
+        return {}
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in source.files}
+
+
+def _check_stamps(stamps: Stamps, source: Source) -> None:
+    """Raises DataError when a file is not any more what it was when the job began."""
+    try:
+        same = _stamps(source) == stamps
+    except OSError:
+        same = False
+    if not same:
+        raise DataError(
+            "the input was changed while it was read. Chunks answered before are kept; bring the input back and go on "
+            "with --resume, or begin with --restart."
+        )
 
 
 def _rows(records: Iterator[Record]) -> Iterator[Mapping[str, Any]]:
@@ -271,6 +307,8 @@ def _write_errors(path: Path, records: Iterable[Record]) -> None:
 def _opened(output: str) -> Iterator[BinaryIO]:
     """The stream of an output that is no file."""
     if output == STREAM:
+        if not hasattr(sys.stdout, "buffer"):
+            raise UsageError("standard output is closed. Name a file for the answers.")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:

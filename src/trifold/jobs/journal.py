@@ -13,7 +13,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
+from zlib import crc32
 
 from trifold.errors import DataError, EngineError, UsageError
 from trifold.jobs.tally import Tally
@@ -24,6 +25,7 @@ from trifold.models.space import disk_full
 __all__ = ["Chunk", "Journal", "Record"]
 
 _FACTS = "job.json"
+_OWN = {_FACTS, f".{_FACTS}.partial", "chunks", "lock", "output.partial"}
 
 Record = tuple[Literal["row", "error"], Mapping[str, Any]]
 """A row of the output, or of the errors file."""
@@ -88,13 +90,30 @@ class Journal:
     def _open(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
+            foreign = [path.name for path in self.folder.iterdir() if path.name not in _OWN]
+            if foreign and not (self.folder / _FACTS).exists():
+                raise UsageError(
+                    f"{self.folder}: the journal of the job belongs there, and the folder holds something else "
+                    f"({foreign[0]}). Move it away, or choose another name for the output."
+                )
+        except FileExistsError:
+            raise UsageError(
+                f"{self.folder}: the journal of the job belongs there, found a file. Move it away, or choose another "
+                "name for the output."
+            ) from None
+        except OSError as error:
+            self._refuse(error)
+        try:
             self._lock = hold(self.folder / "lock", needed=False)
         except OSError as error:
-            if not self.folder.parent.is_dir():
-                raise DataError(f"{self.folder.parent}: there is no such folder for the output. Make it.") from None
-            raise self._explained(error) from error
+            self._refuse(error)
         if self._lock is None:
             raise UsageError(f"{self.folder}: another process is working on this output. Wait for it, or stop it.")
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        if not self.folder.parent.is_dir():
+            raise DataError(f"{self.folder.parent}: there is no such folder for the output. Make it.") from None
+        raise self._explained(error) from error
 
     def close(self, *, keep: bool = False) -> None:
         """Let others open the journal; of one that holds nothing, leave nothing behind unless it is to be kept."""
@@ -115,7 +134,7 @@ class Journal:
         """Keep a chunk for good. Raises EngineError, naming the remedy."""
         lines = [to_json({kind: record}) for kind, record in chunk.records]
         body = "".join(f"{line}\n" for line in lines)
-        head = to_json({"chunk": chunk.index, "bytes": len(body.encode()), "tally": chunk.tally.to_dict()})
+        head = to_json({"chunk": chunk.index, "crc32": crc32(body.encode()), "tally": chunk.tally.to_dict()})
         try:
             self._write(self._path(chunk.index), f"{head}\n{body}")
         except OSError as error:
@@ -165,7 +184,8 @@ class Journal:
                 with path.open("rb") as stream:
                     first = stream.readline()
                     head = json.loads(first)
-                if path.stat().st_size == len(first) + head["bytes"] and path == self._path(head["chunk"]):
+                    whole = crc32(stream.read()) == head["crc32"]
+                if whole and path == self._path(head["chunk"]):
                     self.tally.add(Tally.from_dict(head["tally"]))
                     self.done.add(head["chunk"])
             except (OSError, ValueError, KeyError, TypeError):

@@ -75,7 +75,10 @@ class Shape:
 
     def free(self, name: str) -> str:
         """The name that a kept column has in the output."""
-        return f"input_{name}" if name == ID or name in self.columns.reply else name
+        base = name
+        while base.startswith("input_"):
+            base = base.removeprefix("input_")
+        return f"input_{name}" if base == ID or base in self.columns.reply else name
 
     def check(self, files: Iterable[tuple[str, Sequence[str]]]) -> None:
         """Refuse files without a column that every row needs. Raises DataError."""

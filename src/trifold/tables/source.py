@@ -72,6 +72,8 @@ class Source:
         """The names of the columns of each file that says so in advance (CSV, Parquet). Raises DataError."""
         found = []
         for given in self.inputs:
+            if not given.is_regular:  # a stream can be read only once
+                continue
             if given.form == "parquet" and given.path is not None:
                 found.append((given.name, parquet_columns(given.path)))
             elif given.form == "csv":
@@ -278,6 +280,8 @@ def _form(head: bytes) -> str | None:
         return "jsonl"
     if not text.startswith(b"{"):
         return "csv"
+    if len(lines) > 1 and lines[1].startswith(b"{"):  # long rows, of which the first is broken
+        return "jsonl"
     return "json" if len(lines) > 1 else "jsonl"
 
 
