@@ -94,6 +94,21 @@ def test_all_formats_say_the_same(call: Call, tmp_path: Path) -> None:
     assert json.loads(predictions.read_text()) == {row["id"]: row["answer"] for row in expected}
 
 
+def test_a_cell_that_nobody_reads_harms_no_row(call: Call, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    texts = [b"The report was written by Ada Lovelace.", b"caf\xe9", b"It was written by Charles Babbage."]
+    table = {"id": ["a", "b", "c"], "question": [QUESTIONS[0]] * 3, "passage": texts, "image": [b"\xff"] * 3}
+    pq.write_table(pa.table(table), tmp_path / "in.parquet")
+    assert call("batch", str(tmp_path / "in.parquet"), str(tmp_path / "out.jsonl"))[0] == 3
+    assert [row["id"] for row in read(tmp_path / "out.jsonl")] == ["a", "c"]
+    (error,) = read(tmp_path / "out.jsonl.errors.jsonl")
+    assert (error["id"], error["line"]) == ("b", 2)
+    assert "column passage" in error["reason"]
+    assert call("batch", str(tmp_path / "in.parquet"), str(tmp_path / "out.jsonl"), "--keep", "image")[0] == 3
+    assert len(read(tmp_path / "out.jsonl.errors.jsonl")) == 3
+
+
 def test_several_files_and_a_folder_are_read_in_turn(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -378,6 +393,8 @@ def test_an_interrupted_stream_leaves_nothing_behind(
         (("{csv}", "{tmp}/out.jsonl"), "expected a column question, found frage, text"),
         (("{empty}", "{tmp}/out.jsonl"), "there are no rows"),
         (("{in}", "-", "--json"), "Name a file"),
+        (("{in}", "/dev/stdout", "--json"), "Name a file"),
+        (("{in}", "{tmp}/out.jsonl", "--errors", "{tmp}/sub/../out.jsonl"), "also the errors file"),
         (("{in}", "-", "--errors", "-"), "expected a file"),
     ],
 )
@@ -406,6 +423,67 @@ def test_any_task_runs_as_a_batch_job(run: Run, tmp_path: Path, tiny: str) -> No
         "b,short,5",
         "4,short,5",
     ]
+
+
+def test_a_refused_job_touches_nothing_of_another(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trifold.jobs import batch
+
+    source = str(lines(tmp_path / "in.jsonl", rows(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write_rows", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        call("batch", source, str(tmp_path / "out.jsonl"))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("question,passage\nWho?,Ada.\n",))
+    writer.start()
+    code, _, err = call("batch", str(tmp_path / "pipe"), str(tmp_path / "out.jsonl"), "--input-format", "csv")
+    assert (code, "--resume goes on" in err) == (2, True)
+    assert call("batch", source, str(tmp_path / "out.jsonl"), "--resume")[0] == 0
+    assert call("batch", str(tmp_path / "pipe"), str(tmp_path / "o.jsonl"), "--input-format", "csv")[0] == 0
+    writer.join()
+    assert len(read(tmp_path / "o.jsonl")) == 1
+
+
+def test_a_folder_of_somebody_else_stays(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl.job").mkdir()
+    (tmp_path / "out.jsonl.job" / "notes.txt").write_text("precious")
+    code, _, err = call("batch", str(lines(tmp_path / "in.jsonl", rows(2))), str(tmp_path / "out.jsonl"))
+    assert code == 2
+    assert "holds something else (notes.txt)" in err
+    assert [path.name for path in (tmp_path / "out.jsonl.job").iterdir()] == ["notes.txt"]
+
+
+def test_an_input_that_changes_meanwhile_is_noticed(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trifold.jobs.journal import Journal
+
+    source = lines(tmp_path / "in.jsonl", rows(2100))
+    whole, save = source.read_bytes(), Journal.save
+
+    def saving(journal: Journal, chunk: Any) -> None:
+        save(journal, chunk)
+        source.write_bytes(whole[: len(whole) // 2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "save", saving)
+        code, _, err = call("batch", str(source), str(tmp_path / "out.jsonl"))
+    assert code == 2
+    assert "was changed while it was read" in err
+    assert not (tmp_path / "out.jsonl").exists()
+    source.write_bytes(whole)
+    code, out, _ = call("batch", str(source), str(tmp_path / "out.jsonl"), "--resume", "--json")
+    assert (code, json.loads(out)["resumed"]) == (0, 1024)
+
+
+def test_max_errors_holds_for_streams_and_over_interruptions(run: Run, tmp_path: Path) -> None:
+    source = str(lines(tmp_path / "in.jsonl", [*rows(2), {"question": "Who?"}, *rows(2)]))
+    done = run("batch", source, "-", "--max-errors", "0")
+    assert done.returncode == 1
+    assert "more than 0 rows could not be answered" in done.stderr
+    child = start("batch", source, "-", preexec_fn=lambda: os.close(1))
+    _, err = child.communicate()
+    assert child.returncode == 2
+    assert "standard output is closed" in err
 
 
 def test_an_existing_output_stays_until_the_new_one_is_there(call: Call, tmp_path: Path) -> None:

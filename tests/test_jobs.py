@@ -152,6 +152,19 @@ def test_a_chunk_of_bad_rows_alone_is_a_chunk(loaded: Loaded) -> None:
     assert [len(chunk.records) for chunk in chunks] == [10, 10, 4]
 
 
+def test_a_long_run_of_bad_rows_is_dealt_with_as_it_comes(loaded: Loaded) -> None:
+    read = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal read
+        for read in range(1, 5001):
+            yield row(read, text="a") if read == 1 else faulty(read)
+
+    task: Any = loaded.task
+    next(answers(Runner(loaded, budget=Budget(64, 3, 200)), task, shape(loaded), rows()))
+    assert read < 1000
+
+
 def test_too_many_errors_stop_the_job(loaded: Loaded) -> None:
     rows = [row(n, text="ok" if n % 2 else None) for n in range(1, 101)]
     got: list[Chunk] = []
@@ -163,6 +176,8 @@ def test_too_many_errors_stop_the_job(loaded: Loaded) -> None:
     assert len(list(run(loaded, rows, max_errors=50))) == 10
     with pytest.raises(Stopped):
         list(run(loaded, rows[:10], failed=8, max_errors=12))
+    with pytest.raises(Stopped):
+        next(run(loaded, rows[:1], failed=13, max_errors=12))
 
 
 def test_a_row_gives_the_fields_that_are_asked_for() -> None:
@@ -175,6 +190,8 @@ def test_a_row_gives_the_fields_that_are_asked_for() -> None:
     assert renamed.request(found) == {"question": "Wer?", "passage": "Ada."}
     assert renamed.identifier(found) == 5
     assert renamed.kept(found) == {"question": "no", "extra": 1, "input_start": 2}
+    clashing = row(1, answer="a", input_answer="b", input_note="c")
+    assert renamed.kept(clashing) == {"input_answer": "a", "input_input_answer": "b", "input_note": "c"}
     several: dict[str, Any] = {"question": "Who?", "passage": "", "passages": ["a", "b"]}
     assert plain.request(row(1, **several))["passages"] == ["a", "b"]
     assert "passage" not in plain.request(row(1, **several))

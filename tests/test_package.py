@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_nothing_is_recorded_about_its_use(tmp_path: Path) -> None:
+    code = "import trifold; trifold.load().ask('Who?', 'It was Ada.')"
+    environ = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environ |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "TRIFOLD_HOME": str(tmp_path / "models")}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_the_wheel_carries_the_model_and_stays_small(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,10 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# ONNX Runtime would otherwise keep a record of its use, with an identifier of the device, in the user's cache folder.
+# It looks when it is imported. Whoever wants the record sets 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported at first use: `trifold --help` and `import trifold` need neither numpy nor the inference runtime.
 _LAZY = {

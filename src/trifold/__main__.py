@@ -2,6 +2,6 @@
 
 import sys
 
-from trifold.interfaces.cli import main
+from trifold.interfaces.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import click
@@ -19,7 +20,7 @@ from trifold.interfaces.models import models
 from trifold.plugins import installed
 from trifold.printable import printable
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "program"]
 
 _INTERRUPTED = 130
 
@@ -102,6 +103,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0
+
+
+def program() -> int:
+    """`main` as a process of its own.
+
+    An interruption may fall between the start of a thread and its being noted down to be joined; leaving as usual would
+    then wait for that thread for ever. Everything that matters is on the disk by then.
+    """
+    code = main()
+    if code == _INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 def _prepare_streams() -> None:

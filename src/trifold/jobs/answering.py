@@ -138,8 +138,11 @@ class _Answering:
             if self._unseen:
                 self._unseen.difference_update(row.fields)
             raw: Mapping[str, Any] | Exception
-            if row.fault is not None:
-                raw, key = InvalidInput(row.fault.reason, row.fault.remedy), str(row.number).encode()
+            fault = self._shape.fault(row)
+            if fault is not None:
+                readable = {name: cell for name, cell in row.fields.items() if not isinstance(cell, RowFault)}
+                row = Row(row.number, readable, row.file, row.line, fault)
+                raw, key = InvalidInput(fault.reason, fault.remedy), str(row.number).encode()
             else:
                 raw = self._shape.request(row)
                 key = key_of(raw)

@@ -57,6 +57,16 @@ class Shape:
                 found = {field: value for field, value in found.items() if field not in group or value != ""}
         return {**self.options, **found}
 
+    def fault(self, row: Row) -> RowFault | None:
+        """Why the row cannot be read, as far as it is read or kept."""
+        if row.fault is not None or not any(isinstance(value, RowFault) for value in row.fields.values()):
+            return row.fault
+        names = {name for field in (ID, *self.columns.request) for name in self.names(field)}
+        wanted = [
+            row.fields.get(name) for name in row.fields if self.keep is None or name in names or name in self.keep
+        ]
+        return next((value for value in wanted if isinstance(value, RowFault)), None)
+
     def identifier(self, row: Row) -> str | int:
         """A row's own id, else its number."""
         value = row.fields.get(self.names(ID)[0])

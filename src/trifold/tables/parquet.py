@@ -163,11 +163,11 @@ def _fields(batch: pa.RecordBatch) -> Iterator[Mapping[str, Any] | RowFault]:
         yield _row(fields.items())
 
 
-def _row(cells: Iterable[tuple[str, Any]]) -> Mapping[str, Any] | RowFault:
-    """The columns of a row out of Python values or of arrays of one cell."""
+def _row(cells: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
+    """The columns of a row out of Python values or of arrays of one cell; a cell that is no text is a fault."""
     import pyarrow as pa
 
-    row = {}
+    row: dict[str, Any] = {}
     for name, cell in cells:
         try:
             if isinstance(cell, pa.Array):
@@ -182,7 +182,7 @@ def _row(cells: Iterable[tuple[str, Any]]) -> Mapping[str, Any] | RowFault:
         else:
             continue
         reason = f"column {printable(name[:60])}: {cause}"
-        return RowFault(reason, "Save its text as UTF-8, or leave the column out.")
+        row[name] = RowFault(reason, "Save its text as UTF-8, or leave the column out.")
     return row
 
 

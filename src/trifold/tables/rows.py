@@ -21,7 +21,8 @@ class RowFault:
 class Row:
     """One row.
 
-    number: of the row among all rows of all inputs, from 1. fields: its columns; empty where it could not be read.
+    number: of the row among all rows of all inputs, from 1. fields: its columns; empty where it could not be read, and
+    a RowFault in place of a single cell that could not, which matters only to those who want that column.
     file: name of the file as it was given, None for standard input. line: where it stands: the line of a text file
     (of a CSV record, its first), the row of a Parquet file, both from 1, or the place in a JSON document.
     fault: why it could not be read.
