@@ -21,6 +21,7 @@ from trifold.jobs.answering import CHUNK, Stopped, answers
 from trifold.jobs.journal import Chunk, Journal, Record
 from trifold.jobs.order import Order, Summary, Watcher
 from trifold.jobs.requests import ID, Shape
+from trifold.jobs.stamps import Stamps, check_stamps, stamps_of
 from trifold.jobs.tally import Tally
 from trifold.jsontext import to_json
 from trifold.models.folder import ModelFolder, hash_file
@@ -35,7 +36,6 @@ __all__ = ["run"]
 
 _LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 STREAM = "-"
-Stamps = Mapping[Path, tuple[int, int]]
 
 
 def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool = False) -> Summary:
@@ -74,7 +74,7 @@ def run(order: Order, watcher: Watcher, *, resume: bool = False, restart: bool =
         return job.stream(began)
     journal = Journal(Path(os.path.realpath(order.output)))  # beside the file that is replaced, on the same disk
     watcher.stage("reading the input")
-    stamps = _stamps(source)
+    stamps = stamps_of(source)
     journal.begin(_facts(order, folder, loaded, source), resume=resume, restart=restart)
     try:
         return job.to_file(journal, stamps, began)
@@ -107,7 +107,7 @@ class _Job:
         errors_path = _errors_path(order)
         try:
             for chunk in self._chunks(skip, journal, unseen):
-                _check_stamps(stamps, self.source)
+                check_stamps(stamps, self.source)
                 journal.save(chunk)
         except Stopped as stop:
             _write_errors(errors_path, chain(journal.records(), *(chunk.records for chunk in stop.chunks)))
@@ -127,6 +127,8 @@ class _Job:
                 columns, answer = self._columns(journal), self.shape.columns.answer
                 write_rows(stream, self.form, lambda: _rows(journal.records()), columns, headline=answer)
         except DataError as error:
+            if self.form.kind != "predictions" or not self.source.resumable:
+                raise
             raise DataError(f"{error} What was answered is kept: --resume with another --format writes it.") from error
         if not journal.tally.failed and not order.errors and errors_path.is_file():
             errors_path.unlink()  # of an earlier job: this one has none
@@ -270,26 +272,6 @@ def _is_device(path: Path) -> bool:
 def _errors_path(order: Order) -> Path:
     """Where bad rows go."""
     return Path(order.errors or f"{order.output}.errors.jsonl")
-
-
-def _stamps(source: Source) -> Stamps:
-    """Size and time of the last change of each file that can be read again."""
-    if not source.resumable:
-        return {}
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in source.files}
-
-
-def _check_stamps(stamps: Stamps, source: Source) -> None:
-    """Raises DataError when a file is not any more what it was when the job began."""
-    try:
-        same = _stamps(source) == stamps
-    except OSError:
-        same = False
-    if not same:
-        raise DataError(
-            "the input was changed while it was read. Chunks answered before are kept; bring the input back and go on "
-            "with --resume, or begin with --restart."
-        )
 
 
 def _rows(records: Iterator[Record]) -> Iterator[Mapping[str, Any]]:

@@ -11,8 +11,8 @@ def settle_arithmetic() -> None:
     """Make the first call of torch's vector functions on one thread, before anything is computed.
 
     MKL chooses their code when they are first called. Where two threads make that call at once, one of them may
-    compute it with other code: on a busy machine the first `exp` of about one process in twenty differed in its last
-    bits, and so did every weight after it. One element is never divided among threads.
+    compute it with other code: on a busy machine the first `exp` of some processes differed in its last bits, and so
+    did every weight after it. One element is never divided among threads.
     """
     import torch
 
