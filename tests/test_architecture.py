@@ -12,8 +12,8 @@ import pytest
 import trifold
 
 SOURCE = Path(trifold.__file__).parent
-FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models", "tables"]
-BASEMENT = ["plugins", "printable", "jsontext", "task", "errors"]
+FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models", "tables", "remote"]
+BASEMENT = ["plugins", "printable", "jsontext", "task", "wire", "errors"]
 
 
 def imports(path: Path) -> set[str]:

@@ -9,6 +9,12 @@
     │   ├── WrongTask           a model that does something else than what was asked of it
     │   └── MissingExtra        a feature whose optional packages are not installed
     ├── TooManyErrors           more rows of a batch job could not be answered than were allowed (exit code 1)
+    ├── ServiceError            a service did not answer a request (exit code 1)
+    │   ├── Overloaded          as many requests are waiting as may wait; try later
+    │   ├── DeadlineExceeded    not answered within its time
+    │   ├── NotReady            starting or shutting down; try later
+    │   ├── AccessDenied        a key that is missing or wrong, or too little for what was asked
+    │   └── Unreachable         no service at that address, or something that is none
     └── EngineError             the computation itself failed (command line: exit code 1)
 
 A message says what was expected, what was found and what to do. It never contains a whole passage.
@@ -17,14 +23,20 @@ A message says what was expected, what was found and what to do. It never contai
 from __future__ import annotations
 
 __all__ = [
+    "AccessDenied",
     "DataError",
+    "DeadlineExceeded",
     "EngineError",
     "InvalidInput",
     "MissingExtra",
     "ModelDamaged",
     "ModelNotFound",
+    "NotReady",
+    "Overloaded",
+    "ServiceError",
     "TooManyErrors",
     "TrifoldError",
+    "Unreachable",
     "UsageError",
     "WrongTask",
 ]
@@ -81,6 +93,34 @@ class MissingExtra(UsageError):
 
 class TooManyErrors(TrifoldError):
     """More rows of a batch job could not be answered than were allowed."""
+
+
+class ServiceError(TrifoldError):
+    """A service did not answer a request that may be fine in itself."""
+
+
+class Overloaded(ServiceError):
+    """As many requests are waiting as may wait. `retry_after`: seconds after which another try may succeed."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(ServiceError):
+    """Not answered within the time that the request or the service allows."""
+
+
+class NotReady(ServiceError):
+    """The service is starting or shutting down."""
+
+
+class AccessDenied(ServiceError):
+    """A key that is missing or wrong, or too little for what was asked."""
+
+
+class Unreachable(ServiceError):
+    """No service answers at that address, or what answers is none of trifold's."""
 
 
 class EngineError(TrifoldError):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from trifold.engine.computing import as_item_error, compute, decode
 from trifold.engine.executor import executor, threads
 from trifold.engine.loaded import Loaded
 from trifold.engine.planner import Budget, plan
-from trifold.errors import EngineError, TrifoldError
+from trifold.errors import EngineError
 from trifold.task import Arrays, Limits, Progress, Unit, no_progress
 
 __all__ = ["CPU_BUDGET", "Runner"]
@@ -40,7 +41,7 @@ class _Group(Generic[Id]):
     entries: list[_Entry[Id]] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     broken: BaseException | None = None
-    batches: list[tuple[list[int], Future[list[Arrays]]]] = field(default_factory=list)
+    batches: list[tuple[list[int], Future[list[Arrays | Exception]]]] = field(default_factory=list)
 
     def cancel(self) -> None:
         for _, future in self.batches:
@@ -153,7 +154,7 @@ class Runner:
                 entry.request = self._task.check(raw, self._limits)
                 encoded = self._task.encode(entry.request)
             except BaseException as error:
-                entry.error = _as_item_error(error)
+                entry.error = as_item_error(error)
                 cost += 1
             else:
                 entry.memo = encoded.memo
@@ -165,10 +166,9 @@ class Runner:
     def _submit(self, group: _Group[Id]) -> None:
         if not group.units:
             return
-        assert self._session is not None, "a task whose models have no graph gave work to compute"
         for batch in plan(group.units, self._budget):
             units = [group.units[i] for i in batch]
-            group.batches.append((batch, executor().submit(self._session.run, units)))
+            group.batches.append((batch, executor().submit(compute, self._session, units)))
 
     def _drain(self, group: _Group[Id], computed: Progress) -> Iterator[tuple[Id, Any]]:
         outputs = self._collect(group, computed)
@@ -177,7 +177,8 @@ class Runner:
             if entry.error is not None:
                 yield entry.id, entry.error
                 continue
-            yield entry.id, self._decode(entry, outputs[entry.first : entry.first + entry.count])
+            own = outputs[entry.first : entry.first + entry.count]
+            yield entry.id, decode(self._task, entry.request, entry.memo, own)
 
     def _collect(self, group: _Group[Id], computed: Progress) -> list[Arrays | Exception]:
         """The outputs of a group's units, or the error of the unit itself."""
@@ -185,56 +186,10 @@ class Runner:
         done = 0
         try:
             for batch, future in group.batches:
-                for index, output in zip(batch, self._results(group, batch, future), strict=True):
+                for index, output in zip(batch, future.result(), strict=True):
                     outputs[index] = output
                 done += len(batch)
                 computed(done, len(outputs))
         finally:
             group.cancel()
         return outputs
-
-    def _results(
-        self, group: _Group[Id], batch: Sequence[int], future: Future[list[Arrays]]
-    ) -> Sequence[Arrays | Exception]:
-        """A batch's outputs; when it fails as a whole, each of its units is tried alone."""
-        assert self._session is not None
-        try:
-            return future.result()
-        except Exception as error:
-            if len(batch) == 1:
-                return [_as_item_error(error)]
-        alone = [executor().submit(self._session.run, [group.units[i]]) for i in batch]
-        return [_outcome(one) for one in alone]
-
-    def _decode(self, entry: _Entry[Id], outputs: Sequence[Arrays | Exception]) -> Any:
-        arrays: list[Arrays] = []
-        for output in outputs:
-            if isinstance(output, Exception):
-                return output
-            arrays.append(output)
-        try:
-            return self._task.decode(entry.request, entry.memo, arrays)
-        except Exception as error:
-            return _as_item_error(error)
-
-
-def _outcome(future: Future[list[Arrays]]) -> Arrays | Exception:
-    try:
-        return future.result()[0]
-    except Exception as error:
-        return _as_item_error(error)
-
-
-def _as_item_error(error: BaseException) -> Exception:
-    """The error to report for one item; what must stop the whole program is raised again.
-
-    tokenizers reports some failures as `pyo3_runtime.PanicException`, which derives from BaseException: it too
-    belongs to one item.
-    """
-    if isinstance(error, TrifoldError):
-        return error
-    if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-        wrapped = EngineError(f"this item could not be processed ({type(error).__name__}: {error}).")
-        wrapped.__cause__ = error
-        return wrapped
-    raise error
