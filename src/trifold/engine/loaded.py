@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +17,19 @@ from trifold.task import Task
 __all__ = ["Loaded", "open_model"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
     """One model version, immutable; exchanged as a whole.
 
-    session is None for a task that computes nothing (its requests encode to no units).
+    session is None for a task that computes nothing (its requests encode to no units). digest: SHA-256 over the model's
+    files and its precision, in hexadecimal: where it is equal, so are the replies.
     """
 
     version: str
     task: Task[Any, Any]
     session: Session | None
     precision: str | None
+    digest: str
 
 
 def open_model(folder: ModelFolder, precision: str | None = None) -> Loaded:
@@ -40,9 +44,14 @@ def open_model(folder: ModelFolder, precision: str | None = None) -> Loaded:
     plugin = plugin_for(folder.task)
     task = plugin.open(folder.path, folder.version, folder.task_settings)
     if not folder.graphs:
-        return Loaded(folder.version, task, None, None)
+        return Loaded(folder.version, task, None, None, _digest(folder, None))
     session, chosen = _open_graph(folder, precision)
-    return Loaded(folder.version, task, session, chosen.precision)
+    return Loaded(folder.version, task, session, chosen.precision, _digest(folder, chosen.precision))
+
+
+def _digest(folder: ModelFolder, precision: str | None) -> str:
+    facts = (folder.version, folder.task, folder.task_settings, folder.manifest["files"], precision)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _open_graph(folder: ModelFolder, precision: str | None) -> tuple[Session, Graph]:

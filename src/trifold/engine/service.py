@@ -1,0 +1,310 @@
+"""One queue for everybody who asks at the same time: bounded, fair, and without work that nobody waits for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trifold.engine.calls import Asked, Call, Outcome
+from trifold.engine.computing import as_item_error, compute, decode
+from trifold.engine.executor import executor, threads
+from trifold.engine.load import Load
+from trifold.engine.meter import Meter, Unmetered
+from trifold.engine.planner import Budget
+from trifold.engine.recent import Recent, footprint
+from trifold.engine.runner import CPU_BUDGET
+from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
+from trifold.errors import DeadlineExceeded, EngineError, Overloaded
+from trifold.task import Limits
+
+__all__ = ["Bounds", "Service"]
+
+_SHORT = 6_000
+"""Bytes of a call's text that queue as short work: about a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait or be worked on at once: calls, and bytes of their text. A call alone is never too large."""
+
+    calls: int = 256
+    size: int = 64_000_000
+
+
+@dataclass(slots=True)
+class _Flight:
+    """Who waits for a job: size in bytes of its text, key under which others join it."""
+
+    size: int
+    key: tuple[str, bytes] | None
+    waiters: list[tuple[Call, int]] = field(default_factory=list)
+
+
+class Service:
+    """Answers many callers at once with any number of models, on the process's executor.
+
+    A step of work (preparing a request, computing a batch) starts as soon as a core is free; what is batched is what
+    waits by then, so an idle service answers at once and a busy one in full batches.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        bounds: Bounds | None = None,
+        budget: Budget = CPU_BUDGET,
+        recent: int = 0,
+        meter: Meter | None = None,
+    ) -> None:
+        """recent: bytes of answers to remember; with 0 none are."""
+        self._limits = limits or Limits()
+        self._bounds = bounds or Bounds()
+        self._meter = meter or Unmetered()
+        self._cores = threads()
+        self._lock = threading.Lock()
+        self._schedule = Schedule(budget, heavy=max(1, self._cores - 1))
+        self._load = Load(self._cores)
+        self._recent: Recent[tuple[str, bytes], Any] = Recent(recent)
+        self._flights: dict[Job, _Flight] = {}
+        self._keys: dict[tuple[str, bytes], Job] = {}
+        self._calls: dict[Call, set[Job]] = {}
+        self._size = 0
+        self._busy = 0
+
+    @property
+    def calls(self) -> int:
+        """Calls that wait or are worked on."""
+        return len(self._calls)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their first computation."""
+        with self._lock:
+            return sum(job.started is None for job in self._flights)
+
+    @property
+    def size(self) -> int:
+        """Bytes of text of the calls that wait or are worked on."""
+        return self._size
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many answers are remembered, and their bytes."""
+        return len(self._recent), self._recent.size
+
+    def submit(self, asked: Sequence[Asked], *, deadline: float | None = None) -> Call:
+        """Queue the requests of a call. Errors of single requests come as their outcomes.
+
+        deadline: on the clock of `time.monotonic`. Raises Overloaded when the queue is full, or would not come to the
+        call before its deadline.
+        """
+        call = Call(asked, deadline)
+        known = {i: reply for i, one in enumerate(asked) if (reply := self._remembered(one)) is not None}
+        fresh = [i for i in range(len(asked)) if i not in known]
+        if fresh:
+            with self._lock:
+                self._admit(call)
+                self._queue(call, fresh)
+        ended = not asked
+        for index, reply in known.items():
+            outcome = Outcome(asked[index].loaded, reply, "recent")
+            with self._lock:
+                ended |= call.settle(index, outcome)
+            self._meter.replied(outcome)
+        if ended:
+            self._publish([call])
+        return call
+
+    def cancel(self, call: Call, reason: str = "left") -> None:
+        """Nobody waits for this call any more: what is not computed yet will not be."""
+        with self._lock:
+            for job in self._calls.pop(call, ()):
+                flight = self._flights[job]
+                flight.waiters = [(c, i) for c, i in flight.waiters if c is not call]
+                if not flight.waiters:
+                    self._remove(job)
+                    self._meter.dropped(job.loaded, reason)
+            self._recount()
+        call.future.cancel()
+
+    def _remembered(self, one: Asked) -> Any:
+        return None if one.key is None else self._recent.get((one.loaded.digest, one.key))
+
+    def _admit(self, call: Call) -> None:
+        if not self._calls:
+            return
+        seconds = self._load.wait(long=call.size > _SHORT)
+        full = len(self._calls) >= self._bounds.calls or self._size + call.size > self._bounds.size
+        late = call.deadline is not None and time.monotonic() + seconds > call.deadline
+        if full or late:
+            why = "no more may wait" if full else "this call may not wait so long"
+            raise Overloaded(
+                f"{len(self._calls):,} calls are waiting, about {max(seconds, 0.1):.1f} s of work, and {why}. "
+                "Try again later.",
+                retry_after=max(1.0, seconds),
+            )
+
+    def _queue(self, call: Call, fresh: Sequence[int]) -> None:
+        jobs = self._calls[call] = set()
+        self._recount()
+        now = time.monotonic()
+        size = 0
+        for index in fresh:
+            one = call.asked[index]
+            key = None if one.key is None else (one.loaded.digest, one.key)
+            job = None if key is None else self._keys.get(key)
+            if job is None:
+                size += one.size
+                estimate = self._load.estimate(one.loaded.version, one.size)
+                job = Job(one.loaded, one.raw, call, size > _SHORT, estimate, now)
+                self._flights[job] = _Flight(one.size, key)
+                if key is not None:
+                    self._keys[key] = job
+                self._load.add(job)
+                self._schedule.add(job)
+                self._wake()
+            self._flights[job].waiters.append((call, index))
+            jobs.add(job)
+
+    def _wake(self) -> None:
+        """Have one more core at work, where there is one."""
+        if self._busy < self._cores and self._schedule:
+            self._busy += 1
+            executor().submit(self._turn)
+
+    def _turn(self) -> None:
+        """One step; then whatever else waits for the executor has its turn."""
+        late: list[Call] = []
+        with self._lock:
+            step = self._next(late)
+            if step is None:
+                self._busy -= 1
+        self._publish(late)
+        if step is None:
+            return
+        began = time.perf_counter()
+        try:
+            if isinstance(step, Prepare):
+                self._prepare(step.job)
+            else:
+                self._compute(step)
+        finally:
+            with self._lock:
+                self._schedule.done(step, time.perf_counter() - began)
+                self._wake()
+            executor().submit(self._turn)
+
+    def _next(self, late: list[Call]) -> Step | None:
+        """The next step that somebody waits for. Calls whose last request ended because of the time go to `late`."""
+        while (step := self._schedule.take()) is not None:
+            now = time.monotonic()
+            jobs = [step.job] if isinstance(step, Prepare) else [job for job, _ in step.parts]
+            for job in jobs:
+                if not job.dropped and all(call.expired(now) for call, _ in self._flights[job].waiters):
+                    late += self._settle(job, DeadlineExceeded("not answered within the time that was given."))
+                    self._meter.dropped(job.loaded, "deadline")
+            if any(not job.dropped for job in jobs):
+                if isinstance(step, Compute):
+                    for job in jobs:
+                        job.started = job.started or now
+                return step
+            self._schedule.done(step, 0.0)
+        return None
+
+    def _prepare(self, job: Job) -> None:
+        task = job.loaded.task
+        began = time.perf_counter()
+        try:
+            request = task.check(job.raw, self._limits)
+            encoded = task.encode(request)
+        except BaseException as error:
+            self._finish(job, as_item_error(error))
+            return
+        seconds = time.perf_counter() - began
+        self._meter.prepared(job.loaded, seconds, len(encoded.units))
+        with self._lock:
+            if job.dropped:
+                return
+            job.prepared, job.preparing_seconds = True, seconds
+            job.request, job.memo, job.units = request, encoded.memo, encoded.units
+            job.outputs = [EngineError("not computed")] * len(job.units)
+            job.left = len(job.units)
+            self._load.prepared(job, sum(unit.cost for unit in job.units), self._flights[job].size)
+            if job.left:
+                self._schedule.add(job)
+        if not job.left:
+            self._finish(job, decode(task, request, job.memo, ()))
+
+    def _compute(self, step: Compute) -> None:
+        loaded, units = step.parts[0][0].loaded, step.units
+        began = time.perf_counter()
+        outputs = compute(loaded.session, units)
+        seconds = time.perf_counter() - began
+        cost = sum(unit.cost for unit in units)
+        self._meter.computed(loaded, seconds, len(units), cost)
+        ended: list[Job] = []
+        failed: list[tuple[Job, Exception]] = []
+        with self._lock:
+            self._load.took(loaded.version, cost, seconds)
+            for (job, n), unit, output in zip(step.parts, units, outputs, strict=True):
+                if job.dropped:
+                    continue
+                self._load.computed(job, unit.cost)
+                job.computing_seconds += seconds / len(units)
+                job.outputs[n] = output
+                job.left -= 1
+                if isinstance(output, Exception):
+                    failed.append((job, output))
+                elif not job.left:
+                    ended.append(job)
+        for job, error in failed:
+            self._finish(job, error)
+        for job in ended:
+            self._finish(job, decode(loaded.task, job.request, job.memo, job.outputs))
+
+    def _finish(self, job: Job, reply: Any) -> None:
+        """Give the reply to all who wait for it, and remember it."""
+        with self._lock:
+            flight = self._flights.get(job)
+            if flight is None:
+                return
+            if flight.key is not None and not isinstance(reply, Exception):
+                self._recent.put(flight.key, reply, footprint(reply))
+            ended = self._settle(job, reply)
+        self._publish(ended)
+
+    def _settle(self, job: Job, reply: Any) -> list[Call]:
+        """Give a reply to all who wait for it; the calls of which it was the last."""
+        flight = self._remove(job)
+        waiting = max(0.0, (job.started or time.monotonic()) - job.arrived - job.preparing_seconds)
+        seconds = (job.preparing_seconds, waiting, job.computing_seconds)
+        ended = []
+        for number, (call, index) in enumerate(flight.waiters):
+            outcome = Outcome(job.loaded, reply, "shared" if number else "computed", *seconds)
+            self._meter.replied(outcome)
+            self._calls[call].discard(job)
+            if call.settle(index, outcome):
+                ended.append(call)
+        for call in ended:
+            del self._calls[call]
+        self._recount()
+        return ended
+
+    def _remove(self, job: Job) -> _Flight:
+        job.dropped = True
+        self._load.drop(job)
+        flight = self._flights.pop(job)
+        if flight.key is not None:
+            del self._keys[flight.key]
+        return flight
+
+    def _recount(self) -> None:
+        self._size = sum(call.size for call in self._calls)
+
+    @staticmethod
+    def _publish(calls: Sequence[Call]) -> None:
+        for call in calls:
+            call.publish()
