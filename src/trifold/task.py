@@ -6,7 +6,7 @@ knows nothing else about it. A *plugin* (entry point group `trifold.tasks`) brin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,11 @@ __all__ = [
     "Host",
     "Kind",
     "Limits",
+    "Payload",
     "Plugin",
     "Progress",
+    "Route",
+    "Servable",
     "Tabular",
     "Task",
     "Unit",
@@ -179,6 +182,50 @@ class Plugin(Protocol):
 
     def commands(self) -> Sequence[click.Command]:
         """The task's words on the command line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """The form in which Hugging Face's inference clients ask a task, and in which they want the reply.
+
+    read: the raw request of a payload (a JSON object); raises InvalidInput. write: the response to that payload, in
+    JSON types, from the reply. request, response: their JSON Schemas. example: a payload.
+    """
+
+    read: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    write: Callable[[Mapping[str, Any], Any], Any]
+    request: Mapping[str, Any]
+    response: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How a task is reached over HTTP: one raw request at the path `one`, a list of them at the path `many`.
+
+    request, reply: JSON Schemas (2020-12) of a raw request and of what `render` makes of a reply. examples: raw
+    requests that fit, by what they show. payload: Hugging Face's form of the same, where it has one.
+    """
+
+    one: str
+    many: str
+    summary: str
+    description: str
+    request: Mapping[str, Any]
+    reply: Mapping[str, Any]
+    examples: Mapping[str, Mapping[str, Any]]
+    render: Callable[[Any], Mapping[str, Any]]
+    payload: Payload | None = None
+
+
+@runtime_checkable
+class Servable(Protocol):
+    """A plugin whose tasks can be asked over HTTP."""
+
+    name: str
+
+    def routes(self) -> Sequence[Route]:
+        """The paths of the task."""
 
 
 class Fetch(Protocol):

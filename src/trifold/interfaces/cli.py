@@ -17,6 +17,7 @@ from trifold.errors import TrifoldError
 from trifold.interfaces.batch import batch
 from trifold.interfaces.console import Terminal
 from trifold.interfaces.models import models
+from trifold.interfaces.serve import serve
 from trifold.plugins import installed
 from trifold.printable import printable
 
@@ -53,6 +54,7 @@ Examples:
   trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
   trifold ask "What is the notice period?" --passage-file contract.txt
   trifold batch questions.jsonl answers.jsonl
+  trifold serve
   trifold finetune mine.jsonl
   trifold evaluate questions.jsonl --model mine
   trifold models show default
@@ -73,6 +75,7 @@ def cli(ctx: click.Context) -> None:
 
 cli.add_command(batch)
 cli.add_command(models)
+cli.add_command(serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import click
 
-    from trifold.task import Checkpoint
+    from trifold.task import Checkpoint, Route
     from trifold.tasks.qa.task import QaTask
 
 __all__ = ["QaPlugin", "plugin"]
@@ -32,6 +32,11 @@ class QaPlugin:
         from trifold.tasks.qa.commands.finetune import finetune
 
         return [ask, evaluate, check, finetune]
+
+    def routes(self) -> Sequence[Route]:
+        from trifold.tasks.qa.rest import route
+
+        return [route()]
 
     def declines(self, name: str, config: Mapping[str, Any]) -> str | None:
         from trifold.tasks.qa.making.checkpoints import declines

@@ -1,0 +1,1 @@
+"""The REST API: any task that brings routes, asked by many at once."""

@@ -1,0 +1,123 @@
+"""Puts the server together: the routes of all tasks behind one door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.util import find_spec
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from trifold import __version__
+from trifold.interfaces.http.answering import answering, hugging
+from trifold.interfaces.http.describing import ERROR
+from trifold.interfaces.http.desk import Desk
+from trifold.interfaces.http.documentation import documentation
+from trifold.interfaces.http.guard import Door, Guard
+from trifold.interfaces.http.hosts import Hosts
+from trifold.interfaces.http.keys import Keys
+from trifold.interfaces.http.kserve import kserve
+from trifold.interfaces.http.operations import administration, health, operations
+from trifold.interfaces.http.replies import Refusal, refused
+from trifold.plugins import installed
+from trifold.task import Route, Servable
+from trifold.wire import STATUS
+
+__all__ = ["api", "application"]
+
+_ABOUT = """The answer to a question, quoted word for word from a passage, with its position and the probability that it
+is right; or the passage does not say.
+
+Every error is `{"error", "error_type"}`. `X-Request-ID` is honoured or made, and echoed. Where keys are in use, send
+`Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+
+
+def application(desk: Desk, keys: Keys | None) -> ASGIApp:
+    """The whole server. Raises UsageError for settings that cannot be."""
+    settings = desk.settings
+    hosts = Hosts(settings.host, settings.allowed_hosts, settings.cors_origins)
+    inner: FastAPI = api(desk)
+    if find_spec("opentelemetry") and find_spec("opentelemetry.instrumentation"):
+        _instrument(inner)
+    app: ASGIApp = Door(inner, keys)
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=[origin.rstrip("/").lower() for origin in settings.cors_origins],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Server-Timing", "Retry-After"],
+        )
+    return Guard(app, desk, hosts)
+
+
+def api(desk: Desk) -> FastAPI:
+    """The routes, with their description at `/openapi.json`."""
+    app = FastAPI(
+        title="trifold",
+        version=__version__,
+        description=_ABOUT,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if desk.settings.docs else None,
+        exception_handlers={HTTPException: _unmatched},
+        redirect_slashes=False,
+    )
+    routes: dict[str, Route] = {}
+    for name, plugin in installed().items():
+        if isinstance(plugin, Servable):
+            for route in plugin.routes():
+                routes.setdefault(name, route)
+                app.include_router(answering(desk, name, route))
+    for router in (hugging(desk, routes), kserve(desk), health(desk), operations(desk), administration(desk)):
+        app.include_router(router)
+    if desk.settings.docs:
+        app.include_router(documentation())
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Have the document name the error and the keys that all paths share."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {})["Error"] = ERROR
+            components["securitySchemes"] = {
+                "key": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            document["security"] = [{}, {"key": []}, {"header": []}]
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+_KINDS: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+
+
+async def _unmatched(request: Request, error: Exception) -> Response:
+    """A path or a method that is none of ours."""
+    assert isinstance(error, HTTPException)
+    kind = _KINDS.get(error.status_code, "malformed")
+    message = f"{HTTPStatus(STATUS[kind]).phrase.lower()}: {request.method} {request.url.path[:200]}. See /docs."
+    return refused(Refusal(kind, message, headers=error.headers), request.scope)
+
+
+def _instrument(app: FastAPI) -> None:
+    """Trace requests with OpenTelemetry, where its instrumentation is installed; it sends nothing unless set up to."""
+    if find_spec("opentelemetry.instrumentation.fastapi") is None:
+        return
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    FastAPIInstrumentor.instrument_app(app, excluded_urls="v2/health,metrics")

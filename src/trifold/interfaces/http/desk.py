@@ -1,0 +1,124 @@
+"""Where requests become calls of the service: admission, waiting, and giving up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from trifold.engine.calls import Asked, Outcome
+from trifold.engine.hosting import Hosting, load_warm
+from trifold.engine.loaded import Loaded
+from trifold.engine.service import Service
+from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
+from trifold.interfaces.http.bodies import read_object
+from trifold.interfaces.http.metrics import Metrics
+from trifold.interfaces.http.replies import Refusal
+from trifold.interfaces.http.settings import MB, Settings
+from trifold.interfaces.http.trace import trace_of
+
+__all__ = ["Desk"]
+
+_KEYED = 1_000_000
+"""Bytes of the largest request that is looked for among those in flight and the recent ones."""
+
+_log = logging.getLogger("trifold.serve")
+
+
+class Desk:
+    """What all routes share: the settings, the models, the service, the metrics."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.hosting = Hosting()
+        self.service = Service(
+            limits=settings.limits,
+            bounds=settings.bounds,
+            recent=int(settings.cache_mb * MB),
+            meter=self.metrics,
+        )
+        self.metrics.watch(self.service, self.hosting)
+        self.ready = False
+        self.draining = False
+        self.in_flight = 0
+        self._loading = asyncio.Lock()
+
+    async def load(self, name: str, model: str) -> tuple[Loaded, bool]:
+        """Load a model and serve it under a name; whether another was served so before."""
+        async with self._loading:  # one at a time, so that serving goes on beside it
+            loaded = await asyncio.to_thread(load_warm, model, self.settings.precision)
+            exchanged = self.hosting.serve(name, loaded)
+        _log.info("%s is answered by %s (%s)", name, loaded.version, loaded.precision or "no graph")
+        return loaded, exchanged
+
+    async def body(self, request: Request) -> dict[str, Any]:
+        """The JSON object that a request brings. Raises Refusal, ClientDisconnect."""
+        return await read_object(request, limit=self.settings.body_bytes, seconds=self.settings.body_timeout)
+
+    def asked(self, loaded: Loaded, raw: Mapping[str, Any]) -> Asked:
+        """A request to a model, with its size and what makes it equal to others. Raises Refusal."""
+        try:
+            content = json.dumps(raw, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        except RecursionError:
+            raise Refusal("malformed", "the body is nested too deeply to be read.") from None
+        key = hashlib.blake2b(content, digest_size=32).digest() if len(content) <= _KEYED else None
+        return Asked(loaded, raw, len(content), key)
+
+    async def ask(self, request: Request, asked: Sequence[Asked]) -> list[Outcome]:
+        """The outcomes of a call.
+
+        Raises Overloaded, DeadlineExceeded, NotReady, InvalidInput for a time that is none, and ClientDisconnect when
+        the client has left, whose work is then dropped.
+        """
+        if not self.ready:
+            raise NotReady("the models are still being loaded. Try again in a moment.")
+        trace = trace_of(request.scope)
+        allowed = self._seconds(request)
+        call = self.service.submit(asked, deadline=trace.began + allowed)
+        answer = asyncio.wrap_future(call.future)
+        leaving = asyncio.ensure_future(_left(request))
+        reason = "left"
+        try:
+            left = trace.began + allowed - time.monotonic()
+            await asyncio.wait((answer, leaving), timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                outcomes = answer.result()
+                trace.note(outcomes)
+                return outcomes
+            if leaving.done():
+                raise ClientDisconnect
+            reason = "deadline"
+            raise DeadlineExceeded(
+                f"not answered within {allowed:g} seconds. Ask for less at once, or try again later."
+            )
+        finally:
+            leaving.cancel()
+            if not answer.done():
+                self.service.cancel(call, reason)
+
+    def _seconds(self, request: Request) -> float:
+        """How long the client will wait."""
+        given = request.headers.get("x-timeout")
+        if given is None:
+            return self.settings.deadline
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            raise InvalidInput(f"X-Timeout: expected seconds, found {given[:40]!r}.", field="X-Timeout")
+        return min(seconds, self.settings.deadline)
+
+
+async def _left(request: Request) -> None:
+    """Returns when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

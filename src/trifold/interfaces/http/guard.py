@@ -1,0 +1,124 @@
+"""The door of the server: what every request passes before it reaches a route, and every reply after it."""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trifold.errors import NotReady
+from trifold.interfaces.http.desk import Desk
+from trifold.interfaces.http.hosts import Hosts
+from trifold.interfaces.http.keys import Keys
+from trifold.interfaces.http.logs import log_request
+from trifold.interfaces.http.replies import CLIENT_LEFT, Refusal, refused
+from trifold.interfaces.http.trace import Trace, trace_of
+
+__all__ = ["Door", "Guard"]
+
+_OPEN = ("/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs")
+_HEALTH = ("/v2/health/live", "/v2/health/ready")
+
+
+class Guard:
+    """The outermost layer: names the request, checks where it comes from, counts it, and turns every exception into a
+    reply.
+    """
+
+    def __init__(self, app: ASGIApp, desk: Desk, hosts: Hosts) -> None:
+        self._app, self._desk, self._hosts = app, desk, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        trace = Trace.begin(scope, headers.get(b"x-request-id"))
+        status = CLIENT_LEFT
+
+        async def reply(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = MutableHeaders(scope=message)
+                own["X-Request-ID"] = trace.id
+                own["Server-Timing"] = trace.server_timing()
+                own["X-Content-Type-Options"] = "nosniff"
+                if self._desk.draining:
+                    own["Connection"] = "close"
+            await send(message)
+
+        counted = scope["path"] not in _HEALTH
+        self._desk.in_flight += counted
+        self._desk.metrics.in_flight.inc()
+        try:
+            self._check(scope, headers)
+            await self._app(scope, receive, reply)
+        except (Refusal, NotReady) as error:
+            await refused(error, scope)(scope, receive, reply)
+        finally:
+            self._desk.in_flight -= counted
+            self._desk.metrics.in_flight.dec()
+            self._count(scope, trace, status)
+
+    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self._hosts.knows(host):
+            raise Refusal(
+                "forbidden",
+                f"this server is not called {host[:80]!r}. Use its address, or start it with --allowed-host.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not self._hosts.welcomes(origin.decode("latin-1"), host, scope["scheme"]):
+            raise Refusal("forbidden", "pages of other sites may not ask here. Start the server with --cors-origin.")
+        if self._desk.draining and scope["path"] not in _HEALTH:
+            raise NotReady("the server is shutting down. Ask another one, or try again later.")
+
+    def _count(self, scope: Scope, trace: Trace, status: int) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", "other")
+        metrics = self._desk.metrics
+        metrics.requests.labels(path, status).inc()
+        metrics.seconds.labels(path).observe(trace.seconds)
+        if trace.reason is not None:
+            metrics.rejected.labels(trace.reason).inc()
+        facts: dict[str, object] = {
+            "method": scope["method"],
+            "path": scope["path"][:200],
+            "status": status,
+            "ms": round(1000 * trace.seconds, 1),
+            "id": trace.id,
+        }
+        if trace.models:
+            facts["model"] = ",".join(sorted(trace.models))
+        if trace.holder is not None:
+            facts["key"] = trace.holder.name
+        if trace.reason is not None:
+            facts["refused"] = trace.reason
+        log_request(facts)
+
+
+class Door:
+    """Asks for a key, where keys are in use."""
+
+    def __init__(self, app: ASGIApp, keys: Keys | None) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._keys is not None and not _is_open(scope["path"]):
+            headers = dict(scope["headers"])
+            bearer = headers.get(b"authorization", b"").decode("latin-1")
+            key = headers.get(b"x-api-key", b"").decode("latin-1")
+            if not key and bearer[:7].lower() == "bearer ":
+                key = bearer[7:].strip()
+            holder = self._keys.holder(key)
+            if holder is None:
+                message = "the key is unknown." if key else "a key is needed: Authorization: Bearer KEY."
+                refusal = Refusal("unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+                await refused(refusal, scope)(scope, receive, send)
+                return
+            trace_of(scope).holder = holder
+        await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith("/docs/")

@@ -1,0 +1,70 @@
+"""Who may be spoken to and from where: against DNS rebinding and requests of foreign web pages."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from trifold.errors import UsageError
+from trifold.interfaces.http.settings import is_loopback
+
+__all__ = ["Hosts"]
+
+
+class Hosts:
+    """The hosts and origins that are let in.
+
+    A page of another site can make a browser send requests here under that site's own name (DNS rebinding). So `Host`
+    must be a name that is known here: on a loopback address, loopback's names; elsewhere also any IP address, which no
+    such trick can use, and the names that were allowed. A request with an `Origin` must come from a page of this very
+    host, or from an allowed origin.
+    """
+
+    def __init__(self, listening: str, allowed: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        """Raises UsageError for an origin that is none."""
+        self._loopback = is_loopback(listening)
+        self._names = {name.lower().rstrip(".") for name in allowed}
+        if not self._loopback and not _is_address(listening):
+            self._names.add(listening.lower())
+        self._origins = {_origin(origin) for origin in origins}
+
+    def knows(self, host: str) -> bool:
+        """Whether the value of a `Host` header names this server."""
+        name = _name(host)
+        if name is None:
+            return False
+        if name in self._names or name == "localhost" or name.endswith(".localhost"):
+            return True
+        return is_loopback(name) if self._loopback else _is_address(name)
+
+    def welcomes(self, origin: str, host: str, scheme: str) -> bool:
+        """Whether a page of this origin may ask. host: of the same request."""
+        return origin.lower() in self._origins or origin.lower() == f"{scheme}://{host}".lower()
+
+
+def _name(host: str) -> str | None:
+    """The host's name without its port, lower case; None when it is no host."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return None
+    if parts.hostname is None or parts.username is not None or parts.path or parts.query or parts.fragment:
+        return None
+    return parts.hostname.rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise UsageError(f"--cors-origin: expected an origin such as https://example.org, found {value!r}.")
+    return f"{parts.scheme}://{parts.netloc}".lower()
