@@ -3,6 +3,7 @@
 # make test-full   the same with the long forms
 # make lint        style and types only
 # make bench       speed against the transformers pipeline, in environments of their own
+# make openapi     write docs/openapi.json from the server
 # make model       build the embedded model from its weights again (see recipes/)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The plain name `torch` brings gigabytes of CUDA libraries; this version has a CPU build where an index offers one.
 TORCH ?= torch==2.13.0
 
-.PHONY: run test test-full lint bench model clean
+.PHONY: run test test-full lint bench openapi model clean
 
 run: $(VENV)/.base
 	$(BIN)/python examples/tour.py
@@ -31,6 +32,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.base $(VENV)-peer/.done
 	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
 	$(BIN)/python benchmarks/batch.py --peer $(VENV)-peer/bin/python
+
+openapi: $(VENV)/.dev
+	$(BIN)/python recipes/openapi.py
 
 model: $(VENV)/.dev
 	$(BIN)/python recipes/default_0.py

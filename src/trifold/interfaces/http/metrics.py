@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -29,6 +37,7 @@ class Metrics:
     """Everything that is counted. `model` is the version that did the work."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each, with its time of birth
         self._registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
         self.requests = Counter("trifold_requests", "HTTP requests.", ["route", "status"], registry=own)
