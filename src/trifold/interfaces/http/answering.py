@@ -59,7 +59,7 @@ def hugging(desk: Desk, routes: Mapping[str, Route]) -> APIRouter:
 
     async def infer(request: Request) -> Response:
         body = await desk.body(request)
-        loaded = desk.hosting.find(request.path_params["model"])
+        loaded = desk.model(request.path_params["model"])
         payload = payloads.get(loaded.task.name)
         if payload is None:
             raise WrongTask(f"{loaded.version} is a model for {loaded.task.name!r}, which this form does not know.")
@@ -91,7 +91,7 @@ def _addressed(desk: Desk, task: str, item: Any, default: Any) -> tuple[Loaded, 
     name = item.get("model", default)
     if name is not None and not isinstance(name, str):
         raise InvalidInput("model: expected a name.", "GET /v1/models lists them.", field="model")
-    loaded = desk.hosting.find(name) if name is not None else _default(desk, task)
+    loaded = desk.model(name) if name is not None else _default(desk, task)
     if loaded.task.name != task:
         raise WrongTask(f"{loaded.version} is a model for {loaded.task.name!r}; this path needs one for {task!r}.")
     return loaded, {key: value for key, value in item.items() if key != "model"}
@@ -99,7 +99,7 @@ def _addressed(desk: Desk, task: str, item: Any, default: Any) -> tuple[Loaded, 
 
 def _default(desk: Desk, task: str) -> Loaded:
     """The first model that does this."""
-    return next((m for m in desk.hosting.served.values() if m.task.name == task), None) or desk.hosting.find(None)
+    return next((m for m in desk.hosting.served.values() if m.task.name == task), None) or desk.model(None)
 
 
 def _rendered(route: Route, reply: Any) -> Mapping[str, Any]:

@@ -60,8 +60,18 @@ class Desk:
         return loaded, exchanged
 
     async def body(self, request: Request) -> dict[str, Any]:
-        """The JSON object that a request brings. Raises Refusal, ClientDisconnect."""
+        """The JSON object that a request brings. Raises Refusal, NotReady, ClientDisconnect."""
+        self._check_ready()
         return await read_object(request, limit=self.settings.body_bytes, seconds=self.settings.body_timeout)
+
+    def model(self, name: str | None) -> Loaded:
+        """The model of a name or version, the default one for None. Raises ModelNotFound, NotReady."""
+        self._check_ready()
+        return self.hosting.find(name)
+
+    def _check_ready(self) -> None:
+        if not self.ready:
+            raise NotReady("the models are still being loaded. Try again in a moment.")
 
     def asked(self, loaded: Loaded, raw: Mapping[str, Any]) -> Asked:
         """A request to a model, with its size and what makes it equal to others. Raises Refusal."""
@@ -75,11 +85,9 @@ class Desk:
     async def ask(self, request: Request, asked: Sequence[Asked]) -> list[Outcome]:
         """The outcomes of a call.
 
-        Raises Overloaded, DeadlineExceeded, NotReady, InvalidInput for a time that is none, and ClientDisconnect when
+        Raises Overloaded, DeadlineExceeded, InvalidInput for a time that is none, and ClientDisconnect when
         the client has left, whose work is then dropped.
         """
-        if not self.ready:
-            raise NotReady("the models are still being loaded. Try again in a moment.")
         trace = trace_of(request.scope)
         allowed = self._seconds(request)
         call = self.service.submit(asked, deadline=trace.began + allowed)

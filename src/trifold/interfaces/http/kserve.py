@@ -151,7 +151,7 @@ def _described(
 
 def _find(desk: Desk, request: Request) -> Loaded:
     name, version = request.path_params["model"], request.path_params.get("version")
-    loaded = desk.hosting.find(name)
+    loaded = desk.model(name)
     if version is None or loaded.version.rpartition("@")[2] == version:
         return loaded
     base = loaded.version.partition("@")[0]

@@ -37,7 +37,7 @@ class Metrics:
     """Everything that is counted. `model` is the version that did the work."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each, with its time of birth
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, with its time of birth
         self._registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
         self.requests = Counter("trifold_requests", "HTTP requests.", ["route", "status"], registry=own)

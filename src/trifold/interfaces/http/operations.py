@@ -83,7 +83,7 @@ def operations(desk: Desk) -> APIRouter:
         return json_reply({"models": [_record(desk, name, loaded) for name, loaded in served.items()]})
 
     async def model(request: Request) -> Response:
-        loaded = desk.hosting.find(request.path_params["name"])
+        loaded = desk.model(request.path_params["name"])
         name = next(n for n, one in desk.hosting.served.items() if one is loaded)
         return json_reply(_record(desk, name, loaded))
 
