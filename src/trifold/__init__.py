@@ -14,35 +14,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trifold.errors import (
+    AccessDenied,
     DataError,
+    DeadlineExceeded,
     EngineError,
     InvalidInput,
     MissingExtra,
     ModelDamaged,
     ModelNotFound,
+    NotReady,
+    Overloaded,
+    ServiceError,
     TrifoldError,
+    Unreachable,
     UsageError,
     WrongTask,
 )
 
 if TYPE_CHECKING:
     from trifold.task import Limits
+    from trifold.tasks.qa.client import AsyncClient, Client
     from trifold.tasks.qa.pipeline import pipeline
     from trifold.tasks.qa.reader import Reader, load
     from trifold.tasks.qa.records import Answer, Reply
 
 __all__ = [
+    "AccessDenied",
     "Answer",
+    "AsyncClient",
+    "Client",
     "DataError",
+    "DeadlineExceeded",
     "EngineError",
     "InvalidInput",
     "Limits",
     "MissingExtra",
     "ModelDamaged",
     "ModelNotFound",
+    "NotReady",
+    "Overloaded",
     "Reader",
     "Reply",
+    "ServiceError",
     "TrifoldError",
+    "Unreachable",
     "UsageError",
     "WrongTask",
     "__version__",
@@ -59,6 +74,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Imported at first use: `trifold --help` and `import trifold` need neither numpy nor the inference runtime.
 _LAZY = {
     "Answer": "trifold.tasks.qa.records",
+    "AsyncClient": "trifold.tasks.qa.client",
+    "Client": "trifold.tasks.qa.client",
     "Limits": "trifold.task",
     "Reader": "trifold.tasks.qa.reader",
     "Reply": "trifold.tasks.qa.records",

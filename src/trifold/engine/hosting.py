@@ -31,7 +31,7 @@ class Hosting:
         served = self._served
         if name is None and served:
             return next(iter(served.values()))
-        if name in served:
+        if name is not None and name in served:
             return served[name]
         for loaded in served.values():
             if loaded.version == name:

@@ -142,7 +142,7 @@ class Service:
         if full or late:
             why = "no more may wait" if full else "this call may not wait so long"
             raise Overloaded(
-                f"{len(self._calls):,} calls are waiting, about {max(seconds, 0.1):.1f} s of work, and {why}. "
+                f"the queue is full: calls waiting {len(self._calls):,}, work for {max(seconds, 0.1):.1f} s; {why}. "
                 "Try again later.",
                 retry_after=max(1.0, seconds),
             )

@@ -94,7 +94,7 @@ class Guard:
             facts["key"] = trace.holder.name
         if trace.reason is not None:
             facts["refused"] = trace.reason
-        log_request(facts)
+        log_request(facts, quietly=scope["path"] in _HEALTH)
 
 
 class Door:

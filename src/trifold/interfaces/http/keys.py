@@ -64,7 +64,7 @@ class Keys:
             if stamp != self._seen:
                 self._keys = _read(self._path)
                 self._seen = stamp
-                _log.info("%d API keys read again", len(self._keys))
+                _log.info("API keys read again: %d", len(self._keys))
         except UsageError as error:
             _log.warning("the API keys stay as they were: %s", error)
 

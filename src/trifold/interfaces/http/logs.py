@@ -57,9 +57,12 @@ def set_up(*, json_lines: bool, level: str) -> None:
     access.handlers, access.propagate = [], False
 
 
-def log_request(facts: dict[str, object]) -> None:
-    """The line of one request: method, path, status, milliseconds, id, and what else is known."""
-    _log.info("request", extra={_REQUEST: facts})
+def log_request(facts: dict[str, object], *, quietly: bool = False) -> None:
+    """The line of one request: method, path, status, milliseconds, id, and what else is known.
+
+    quietly: at the level of debugging, for what balancers ask every few seconds.
+    """
+    _log.log(logging.DEBUG if quietly else logging.INFO, "request", extra={_REQUEST: facts})
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,6 +72,8 @@ def safely(handler: Handler) -> Handler:
             return await handler(request)
         except ClientDisconnect:
             return Response(status_code=CLIENT_LEFT)  # nobody reads it
+        except asyncio.CancelledError:  # only the end of the server cancels requests, after its grace time
+            return refused(NotReady("the server has ended before it could answer. Ask again."), request.scope)
         except Exception as error:
             return refused(error, request.scope)
 

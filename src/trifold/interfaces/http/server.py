@@ -9,6 +9,7 @@ import socket
 import time
 from types import FrameType
 
+import click
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -43,7 +44,9 @@ def serve(settings: Settings) -> None:
     server = _Server(application(desk, keys), desk)
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    _log.info("trifold listens at %s%s", address, "; the API is described at /docs" if settings.docs else "")
+    # Whatever is logged: with --port 0 nothing else tells the address.
+    docs = f" ({address}/docs describes the API)" if settings.docs else ""
+    click.echo(f"trifold listens at {address}{docs}", err=True)
     server.run(sockets=[listener])
     if server.failure is not None:
         raise server.failure
@@ -96,14 +99,14 @@ class _Server(uvicorn.Server):
         began = time.monotonic()
         left = self._desk.in_flight
         if left:
-            _log.info("shutting down: %d requests are still being answered", left)
+            _log.info("shutting down; requests still being answered: %d", left)
         while not self.force_exit:
             seconds = time.monotonic() - began
             if seconds >= self._desk.settings.grace or (not self._desk.in_flight and seconds >= _LAME):
                 break
             await asyncio.sleep(0.02)
         if self._desk.in_flight:
-            _log.error("%d requests were not answered within the grace time", self._desk.in_flight)
+            _log.error("requests not answered within the grace time: %d", self._desk.in_flight)
         if self._loading is not None:
             self._loading.cancel()
         await super().shutdown(sockets)
