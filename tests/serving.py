@@ -215,6 +215,11 @@ class Wire:
         body, self._received = self._received[:size], self._received[size:]
         return Reply(status, headers, body)
 
+    def within(self, seconds: float) -> Self:
+        """Itself, from now on waiting for the server's next byte no longer than this."""
+        self._socket.settimeout(seconds)
+        return self
+
     def hangs_up(self, seconds: float) -> bool:
         """Whether the server ends the connection within these seconds; whatever it says until then is not kept."""
         limit = time.monotonic() + seconds

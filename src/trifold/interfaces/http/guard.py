@@ -79,7 +79,7 @@ class Guard:
         metrics = self._desk.metrics
         metrics.requests.labels(path, status).inc()
         metrics.seconds.labels(path).observe(trace.seconds)
-        if trace.reason is not None:
+        if trace.reason is not None and scope["path"] not in _HEALTH:
             metrics.rejected.labels(trace.reason).inc()
         facts: dict[str, object] = {
             "method": scope["method"],
