@@ -107,29 +107,38 @@ class Serving:
         return int(found[1]) * 1024 / 1e6
 
     def ask(
-        self, body: object = None, path: str = "/v1/answer", *, timeout: float = 20, **headers: str
+        self,
+        body: object = None,
+        path: str = "/v1/answer",
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 20,
     ) -> tuple[int, dict[str, str], Any]:
         """POST of JSON, by default of a good question: status, headers by lower-case name, body."""
-        return self.send("POST", path, ASK if body is None else body, timeout=timeout, **headers)
+        return self.send("POST", path, ASK if body is None else body, headers=headers, timeout=timeout)
 
-    def put(self, path: str, body: object, **headers: str) -> tuple[int, dict[str, str], Any]:
-        """PUT of JSON."""
-        return self.send("PUT", path, body, timeout=20, **headers)
-
-    def get(self, path: str, *, timeout: float = 20, **headers: str) -> tuple[int, dict[str, str], Any]:
-        """GET."""
-        return self.send("GET", path, timeout=timeout, **headers)
+    def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, timeout: float = 20
+    ) -> tuple[int, dict[str, str], Any]:
+        """GET: status, headers by lower-case name, body."""
+        return self.send("GET", path, headers=headers, timeout=timeout)
 
     def send(
-        self, method: str, path: str, body: object = None, *, timeout: float = 20, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 20,
     ) -> tuple[int, dict[str, str], Any]:
         """One request on a connection of its own: status, headers by lower-case name, body (parsed where it is JSON).
 
-        body: as JSON types; None for none.
+        body: as JSON types; None for none. timeout: seconds.
         """
         content = None if body is None else json.dumps(body).encode()
         own = {} if body is None else {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, content, {**own, **headers}, method=method)
+        request = urllib.request.Request(self.url + path, content, {**own, **(headers or {})}, method=method)
         try:
             with _DIRECT.open(request, timeout=timeout) as reply:
                 return reply.status, _lower(reply.headers), _read(reply.read())

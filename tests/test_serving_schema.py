@@ -29,6 +29,16 @@ expected-statuses = ["400", "401", "403", "404", "405", "413", "415", "422", "42
 include-operation-id = "delete_model"
 # 422 is right for the last model that is left.
 checks.positive_data_acceptance.enabled = false
+
+[[operations]]
+include-operation-id = "v1_answers"
+# An item that does not fit gets an error in its place, within a 200.
+checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-tag = "KServe v2"
+# Which tensors a model wants is said by its metadata, and options by its task.
+checks.positive_data_acceptance.enabled = false
 """
 
 
@@ -133,7 +143,7 @@ def test_every_example_is_answered(server: Serving, method: str, path: str, body
 
 def test_the_example_of_exchanging_a_model_is_carried_out(guarded: Serving) -> None:
     ((path, body),) = [(e.values[1], e.values[2]) for e in examples() if e.values[0] == "PUT"]
-    status, _, reply = guarded.put(str(path).format(name="other"), body, **{"X-API-Key": ADMIN})
+    status, _, reply = guarded.send("PUT", str(path).format(name="other"), body, headers={"X-API-Key": ADMIN})
     assert (status, reply["name"], reply["version"]) == (201, "other", "mine@2")
 
 

@@ -34,11 +34,13 @@ def answering(desk: Desk, task: str, route: Route) -> APIRouter:
     async def many(request: Request) -> Response:
         body = await desk.body(request)
         items = _items(body, desk.settings.max_items)
+        default = body.get("model")
+        _named(desk, task, default)  # a model that is none fails the whole call, not each item
         asked: list[Asked] = []
         places: list[dict[str, Any] | None] = []  # the error of an item that is not even asked
         for item in items:
             try:
-                loaded, raw = _addressed(desk, task, item, body.get("model"))
+                loaded, raw = _addressed(desk, task, item, default)
                 asked.append(desk.asked(loaded, raw))
                 places.append(None)
             except TrifoldError as error:
@@ -88,18 +90,19 @@ def _addressed(desk: Desk, task: str, item: Any, default: Any) -> tuple[Loaded, 
     """The model that a request names, and the request without the name."""
     if not isinstance(item, dict):
         raise InvalidInput("expected an object for each request.", "Send {'items': [{...}, ...]}.")
-    name = item.get("model", default)
-    if name is not None and not isinstance(name, str):
-        raise InvalidInput("model: expected a name.", "GET /v1/models lists them.", field="model")
-    loaded = desk.model(name) if name is not None else _default(desk, task)
-    if loaded.task.name != task:
-        raise WrongTask(f"{loaded.version} is a model for {loaded.task.name!r}; this path needs one for {task!r}.")
+    loaded = _named(desk, task, item.get("model") if item.get("model") is not None else default)
     return loaded, {key: value for key, value in item.items() if key != "model"}
 
 
-def _default(desk: Desk, task: str) -> Loaded:
-    """The first model that does this."""
-    return next((m for m in desk.hosting.served.values() if m.task.name == task), None) or desk.model(None)
+def _named(desk: Desk, task: str, name: Any) -> Loaded:
+    """The model of a name; for None the first that does this task."""
+    if name is not None and not isinstance(name, str):
+        raise InvalidInput("model: expected a name.", "GET /v1/models lists them.", field="model")
+    first = next((m for m in desk.hosting.served.values() if m.task.name == task), None) if name is None else None
+    loaded = first or desk.model(name)
+    if loaded.task.name != task:
+        raise WrongTask(f"{loaded.version} is a model for {loaded.task.name!r}; this path needs one for {task!r}.")
+    return loaded
 
 
 def _rendered(route: Route, reply: Any) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from trifold import __version__
@@ -111,7 +112,14 @@ async def _unmatched(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _KINDS.get(error.status_code, "malformed")
     message = f"{HTTPStatus(STATUS[kind]).phrase.lower()}: {request.method} {request.url.path[:200]}. See /docs."
-    return refused(Refusal(kind, message, headers=error.headers), request.scope)
+    headers = {"Allow": ", ".join(_methods(request))} if kind == "method_not_allowed" else error.headers
+    return refused(Refusal(kind, message, headers=headers), request.scope)
+
+
+def _methods(request: Request) -> list[str]:
+    """Everything that the path of a request can be asked with; a router names only those of its first match."""
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
 
 
 def _instrument(app: FastAPI) -> None:

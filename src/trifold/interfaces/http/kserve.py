@@ -32,13 +32,23 @@ _TENSOR: dict[str, Any] = {
         "data": {"type": "array"},
     },
 }
+_STRING = {"type": "string"}
+_INPUT: dict[str, Any] = {
+    **_TENSOR,
+    "properties": {
+        "name": {"type": "string", "description": "One of the inputs in the model's metadata."},
+        "shape": {"type": "array", "items": {"type": "integer"}, "description": "[n], [n, 1] or [1, n]."},
+        "datatype": {"const": "BYTES"},
+        "data": {"type": "array", "items": {"anyOf": [_STRING, {"type": "array", "items": _STRING}]}, "minItems": 1},
+    },
+}
 _REQUEST: dict[str, Any] = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
         "id": {"type": "string"},
         "parameters": {"type": "object"},
-        "inputs": {"type": "array", "items": _TENSOR, "minItems": 1},
+        "inputs": {"type": "array", "items": _INPUT, "minItems": 1},
         "outputs": {
             "type": "array",
             "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},

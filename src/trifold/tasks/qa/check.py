@@ -100,6 +100,8 @@ def _too_large(field: str, size: int, limits: Limits) -> None:
 
 
 def _whole_number(value: object, field: str, most: int) -> int:
+    if isinstance(value, float) and value.is_integer():  # JSON knows no difference between 3 and 3.0
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         shown = value if isinstance(value, int | float) and abs(value) < _PRINTED else _kind(value)
         raise InvalidInput(f"{field}: expected a whole number from 1 to {most:,}, found {shown}.", field=field)
