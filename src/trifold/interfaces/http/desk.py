@@ -100,13 +100,13 @@ class Desk:
             if answer.done():
                 outcomes = answer.result()
                 trace.note(outcomes)
+                if any(isinstance(outcome.reply, DeadlineExceeded) for outcome in outcomes):
+                    raise _too_late(allowed)  # for all of them, as when the clock here is the first to notice
                 return outcomes
             if leaving.done():
                 raise ClientDisconnect
             reason = "deadline"
-            raise DeadlineExceeded(
-                f"not answered within {allowed:g} seconds. Ask for less at once, or try again later."
-            )
+            raise _too_late(allowed)
         finally:
             leaving.cancel()
             if not answer.done():
@@ -124,6 +124,10 @@ class Desk:
         if not 0 < seconds < math.inf:
             raise InvalidInput(f"X-Timeout: expected seconds, found {given[:40]!r}.", field="X-Timeout")
         return min(seconds, self.settings.deadline)
+
+
+def _too_late(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"not answered within {seconds:g} seconds. Ask for less, or try again later.")
 
 
 async def _left(request: Request) -> None:

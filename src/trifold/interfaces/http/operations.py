@@ -152,7 +152,14 @@ def administration(desk: Desk) -> APIRouter:
             body={
                 "type": "object",
                 "required": ["model"],
-                "properties": {"model": {"type": "string", "description": "Name, name@version, folder or hub id."}},
+                "properties": {
+                    "model": {
+                        "type": "string",
+                        "minLength": 1,
+                        "pattern": "^[^\\x00]+$",
+                        "description": "Name, name@version, folder or hub id.",
+                    }
+                },
                 "additionalProperties": False,
             },
             examples={"The second version of mine": {"model": "mine@2"}},
