@@ -658,7 +658,7 @@ def test_who_would_be_served_in_time_is_not_refused_for_the_work_of_others(
     service = Service(budget=ONE)
     known_pace(service, busy, idle)
     blocked(service, busy, sessions[0])
-    large = service.submit([ask(busy, f"item{i:04}" * 20, size=200) for i in range(50)])
+    large = service.submit([ask(busy, f"item{i:04}" * 20, size=LONG) for i in range(50)])
     began = clock()
     call = service.submit([ask(idle if other else busy, "in haste", size=size)], deadline=began + 200)
     ended: list[float] = []

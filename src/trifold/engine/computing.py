@@ -32,7 +32,7 @@ def decode(task: Task[Any, Any], request: Any, memo: Any, outputs: Sequence[Arra
         arrays.append(output)
     try:
         return task.decode(request, memo, arrays)
-    except Exception as error:
+    except BaseException as error:
         return as_item_error(error)
 
 

@@ -191,6 +191,11 @@ class Service:
                 self._prepare(step.job)
             else:
                 self._compute(step)
+        except BaseException as error:  # nobody may wait for ever, whatever happened
+            wrapped = EngineError(f"this request could not be processed ({type(error).__name__}: {error}).")
+            wrapped.__cause__ = error
+            for job in [step.job] if isinstance(step, Prepare) else [job for job, _ in step.parts]:
+                self._finish(job, wrapped)
         finally:
             with self._lock:
                 self._schedule.done(step, time.perf_counter() - began)
