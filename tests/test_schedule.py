@@ -229,6 +229,20 @@ def test_a_model_that_asks_one_thing_at_a_time_gets_no_more_than_its_half() -> N
     assert 80 <= had["two@0"] <= 110
 
 
+def test_models_that_are_both_asked_one_thing_at_a_time_get_equal_seconds() -> None:
+    made = schedule(ready("a", 100), ready("b", 100, loaded=OTHER))
+    had = Counter[str]()
+    while sum(had.values()) < 200:
+        step = made.take()
+        assert isinstance(step, Compute)
+        loaded = step.parts[0][0].loaded
+        seconds = 5.0 if loaded is OTHER else 1.0
+        had[loaded.version] += seconds  # type: ignore[assignment]
+        made.done(step, seconds)
+        made.add(ready("again", 100, loaded=loaded))
+    assert 80 <= had["two@0"] <= 120
+
+
 def test_models_do_not_share_batches() -> None:
     made = schedule(ready("a", 30), ready("b", 30, loaded=OTHER), ready("c", 30), ready("d", 30, loaded=OTHER))
     assert sorted(map(str, (calls(made.take()), calls(made.take())))) == ["['a', 'c']", "['b', 'd']"]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import trifold
-from serving import ASK, Serving
+from live_server import ASK, Serving
 from trifold import Reader
 from trifold.interfaces.http.settings import Settings
 from trifold.interfaces.serve import serve

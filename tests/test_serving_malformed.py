@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import Run
-from serving import ASK, Reply, Serving, Wire, is_error
+from live_server import ASK, Reply, Serving, Wire, is_error
 from trifold.errors import UsageError
 from trifold.interfaces.http.keys import Keys
 

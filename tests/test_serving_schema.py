@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from doubles import qa_folder
-from serving import Serving
+from live_server import Serving
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "openapi.json"
 ADMIN = "a-key-of-an-administrator"
@@ -101,7 +101,7 @@ def explore_as_admin(server: Serving, folder: Path, *words: str) -> None:
     """The same with a key that may exchange models; whatever is then served, the server stays sound."""
     (folder / "schemathesis").mkdir()
     explore(server, folder / "schemathesis", *words, "-H", f"X-API-Key: {ADMIN}")
-    status, _, reply = server.get("/v1/models", **{"X-API-Key": ADMIN})
+    status, _, reply = server.get("/v1/models", headers={"X-API-Key": ADMIN})
     assert status == 200
     assert reply["models"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Call:
         self.future: Future[list[Outcome]] = Future()
         self._outcomes: list[Outcome | None] = [None] * len(asked)
         self._left = len(asked)
+        self._closed = False
+        self._lock = threading.Lock()
 
     def settle(self, index: int, outcome: Outcome) -> bool:
         """Note an outcome; whether it was the last."""
@@ -67,5 +70,16 @@ class Call:
 
     def publish(self) -> None:
         """Hand the outcomes to whoever waits for the future."""
-        if self.future.set_running_or_notify_cancel():
+        if self._close() and self.future.set_running_or_notify_cancel():
             self.future.set_result([outcome for outcome in self._outcomes if outcome is not None])
+
+    def abandon(self) -> None:
+        """Tell whoever waits for the future that nothing will come."""
+        if self._close() and self.future.cancel():
+            self.future.set_running_or_notify_cancel()
+
+    def _close(self) -> bool:
+        """Whether nothing was said of the future before."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+        return not closed

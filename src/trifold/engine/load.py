@@ -21,6 +21,7 @@ class Load:
         self._cores = cores
         self._owed: dict[tuple[str, bool], int] = defaultdict(int)
         self._pace: dict[str, float] = {}
+        self._took: dict[str, tuple[float, float]] = {}
         self._density: dict[str, float] = {}
 
     def estimate(self, version: str, size: int) -> int:
@@ -45,7 +46,9 @@ class Load:
     def took(self, version: str, cost: int, seconds: float) -> None:
         """Work of this cost took so long on one core."""
         if cost:
-            self._pace[version] = _blend(self._pace.get(version), seconds / cost)
+            past, done = self._took.get(version, (0.0, 0.0))
+            self._took[version] = past, done = past * (1 - _MEMORY) + seconds, done * (1 - _MEMORY) + cost
+            self._pace[version] = past / done  # so that small batches weigh little
 
     def drop(self, job: Job) -> None:
         """What is left of a job will not be computed."""
@@ -56,6 +59,13 @@ class Load:
         short = self._seconds(False)
         everything = short + self._seconds(True)
         return everything if long else min(everything, short * (SHORT_SHARE + 1) / SHORT_SHARE)
+
+    def begun(self, version: str) -> float:
+        """Seconds until work of this model is begun, about: models share the time, and short work has most of it."""
+        models = {other for (other, _), cost in self._owed.items() if cost > 0} | {version}
+        own = self._owed[version, False] * self._pace.get(version, _SECONDS_PER_COST) / self._cores
+        everything = self._seconds(False) + self._seconds(True)
+        return min(everything, own * len(models) * (SHORT_SHARE + 1) / SHORT_SHARE)
 
     def _seconds(self, long: bool) -> float:
         owed = [(version, cost) for (version, size), cost in self._owed.items() if size is long]

@@ -108,6 +108,13 @@ class _Lane:
                 self._turns.leave(size)
         return None
 
+    def purge(self) -> None:
+        """Let go of what nobody waits for."""
+        self._fresh = deque(job for job in self._fresh if not job.dropped)
+        self._ready = deque(part for part in self._ready if not part[0].dropped)
+        kept = ((call, deque(job for job in queue if not job.dropped)) for call, queue in self._calls.items())
+        self._calls = OrderedDict((call, queue) for call, queue in kept if queue)
+
     def charge(self, size: _Size, seconds: float) -> None:
         self._turns.charge(size, seconds, SHORT_SHARE if size is _Size.SHORT else 1.0)
 
@@ -228,6 +235,11 @@ class Schedule:
                 self._preparing += 1
             return step
         return None
+
+    def purge(self) -> None:
+        """Let go of the jobs that were dropped, so that their memory is free at once."""
+        for lane in self._lanes.values():
+            lane.purge()
 
     def done(self, step: Step, seconds: float) -> None:
         """A step has taken so long on one core."""

@@ -12,12 +12,12 @@ from trifold.engine.calls import Asked, Call, Outcome
 from trifold.engine.computing import as_item_error, compute, decode
 from trifold.engine.executor import executor, threads
 from trifold.engine.load import Load
-from trifold.engine.meter import Meter, Unmetered
-from trifold.engine.planner import Budget
+from trifold.engine.meter import Careful, Meter, Unmetered
+from trifold.engine.planner import Budget, length
 from trifold.engine.recent import Recent, footprint
 from trifold.engine.runner import CPU_BUDGET
 from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
-from trifold.errors import DeadlineExceeded, EngineError, Overloaded
+from trifold.errors import DeadlineExceeded, EngineError, NotReady, Overloaded
 from trifold.task import Limits
 
 __all__ = ["Bounds", "Service"]
@@ -62,7 +62,7 @@ class Service:
         """recent: bytes of answers to remember; with 0 none are."""
         self._limits = limits or Limits()
         self._bounds = bounds or Bounds()
-        self._meter = meter or Unmetered()
+        self._meter: Meter = Unmetered() if meter is None else Careful(meter)
         self._cores = threads()
         self._lock = threading.Lock()
         self._schedule = Schedule(budget, heavy=max(1, self._cores - 1))
@@ -104,17 +104,16 @@ class Service:
         call = Call(asked, deadline)
         known = {i: reply for i, one in enumerate(asked) if (reply := self._remembered(one)) is not None}
         fresh = [i for i in range(len(asked)) if i not in known]
+        outcomes = [(i, Outcome(asked[i].loaded, reply, "recent")) for i, reply in known.items()]
+        for index, outcome in outcomes:
+            call.settle(index, outcome)
         if fresh:
             with self._lock:
                 self._admit(call)
                 self._queue(call, fresh)
-        ended = not asked
-        for index, reply in known.items():
-            outcome = Outcome(asked[index].loaded, reply, "recent")
-            with self._lock:
-                ended |= call.settle(index, outcome)
+        for _, outcome in outcomes:
             self._meter.replied(outcome)
-        if ended:
+        if not fresh:
             self._publish([call])
         return call
 
@@ -127,8 +126,9 @@ class Service:
                 if not flight.waiters:
                     self._remove(job)
                     self._meter.dropped(job.loaded, reason)
+            self._schedule.purge()
             self._recount()
-        call.future.cancel()
+        call.abandon()
 
     def _remembered(self, one: Asked) -> Any:
         return None if one.key is None else self._recent.get((one.loaded.digest, one.key))
@@ -138,7 +138,8 @@ class Service:
             return
         seconds = self._load.wait(long=call.size > _SHORT)
         full = len(self._calls) >= self._bounds.calls or self._size + call.size > self._bounds.size
-        late = call.deadline is not None and time.monotonic() + seconds > call.deadline
+        begun = time.monotonic() + min(self._load.begun(one.loaded.version) for one in call.asked)
+        late = call.deadline is not None and begun > call.deadline
         if full or late:
             why = "no more may wait" if full else "this call may not wait so long"
             raise Overloaded(
@@ -156,6 +157,8 @@ class Service:
             one = call.asked[index]
             key = None if one.key is None else (one.loaded.digest, one.key)
             job = None if key is None else self._keys.get(key)
+            if job is not None and job.long and size + one.size <= _SHORT:
+                job = key = None  # short work does not wait for long work, even for its own sake
             if job is None:
                 size += one.size
                 estimate = self._load.estimate(one.loaded.version, one.size)
@@ -200,7 +203,15 @@ class Service:
             with self._lock:
                 self._schedule.done(step, time.perf_counter() - began)
                 self._wake()
-            executor().submit(self._turn)
+            try:
+                executor().submit(self._turn)
+            except RuntimeError:  # the interpreter is ending, and whoever still waits would keep it from that
+                self._give_up()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            ended = [call for job in list(self._flights) for call in self._settle(job, NotReady("the program ends."))]
+        self._publish(ended)
 
     def _next(self, late: list[Call]) -> Step | None:
         """The next step that somebody waits for. Calls whose last request ended because of the time go to `late`."""
@@ -212,10 +223,12 @@ class Service:
                     late += self._settle(job, DeadlineExceeded("not answered within the time that was given."))
                     self._meter.dropped(job.loaded, "deadline")
             if any(not job.dropped for job in jobs):
-                if isinstance(step, Compute):
-                    for job in jobs:
-                        job.started = job.started or now
-                return step
+                if isinstance(step, Prepare):
+                    return step
+                live = Compute([(job, n) for job, n in step.parts if not job.dropped])
+                for job, _ in live.parts:
+                    job.started = job.started or now
+                return live
             self._schedule.done(step, 0.0)
         return None
 
@@ -225,6 +238,8 @@ class Service:
         try:
             request = task.check(job.raw, self._limits)
             encoded = task.encode(request)
+            for unit in encoded.units:
+                length(unit)  # what breaks the contract is found here, where it costs this request alone
         except BaseException as error:
             self._finish(job, as_item_error(error))
             return

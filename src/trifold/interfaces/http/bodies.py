@@ -21,6 +21,7 @@ async def read_object(request: Request, *, limit: int, seconds: float) -> dict[s
 
     limit: bytes. seconds: for the whole body. Raises Refusal, and ClientDisconnect when the client leaves.
     """
+    content = await _read(request, limit, seconds)  # also of what is refused: the client listens when it has sent all
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() not in ("application/json", ""):  # clients of KServe send none
         message = f"Content-Type: expected application/json, found {kind[:60]!r}."
@@ -28,7 +29,6 @@ async def read_object(request: Request, *, limit: int, seconds: float) -> dict[s
     if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         message = f"Content-Encoding: {coding[:60]!r} is not read here. Send the body as it is."
         raise Refusal("unsupported_media_type", message, headers=_CLOSE)
-    content = await _read(request, limit, seconds)
     return _object(content)
 
 

@@ -28,6 +28,7 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
             super().__init__(config, server_state, app_state, _loop)
             self._slow: asyncio.TimerHandle | None = None
             self._received = 0
+            self._complete = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -47,6 +48,7 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._received = 0
+            self._complete = False
             self._wait()
 
         def on_url(self, url: bytes) -> None:
@@ -55,11 +57,19 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
 
         def on_header(self, name: bytes, value: bytes) -> None:
             self._count(len(name) + len(value))
-            super().on_header(name, value)
+            if not self._complete:  # what follows a chunked body is no header, whatever it says
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             self._arrived()
-            if not self.transport.is_closing():
+            self._complete = True
+            if self.transport.is_closing():
+                return
+            if self.parser.should_upgrade():  # the parser would take the body for another protocol's
+                self._refuse("malformed", "this server speaks HTTP/1.1 only: send the request without Upgrade.")
+            elif sum(name == b"host" for name, _ in self.headers) > 1:
+                self._refuse("malformed", "the request names two hosts.")
+            else:
                 super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:

@@ -15,7 +15,7 @@ from trifold.errors import UsageError
 
 __all__ = ["Holder", "Keys"]
 
-_LINE = re.compile(r"(user|admin)\s+([A-Za-z0-9._-]{1,64})\s+(\S{16,512})")
+_LINE = re.compile(r"(user|admin)\s+([A-Za-z0-9._-]{1,64})\s+([!-~]{16,512})")
 _EVERY = 1.0
 _LARGEST = 1_000_000
 
