@@ -156,4 +156,4 @@ def test_a_short_call_does_not_wait_as_long_as_the_long_one_it_shares_with(cores
     outcomes(long)
     assert replies(short) == ["item0080"]
     assert session.computed.index("item0080") <= 10
-    assert len(session.computed) == 102
+    assert len(session.computed) <= 102  # the short one at most anew

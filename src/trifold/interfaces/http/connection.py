@@ -28,7 +28,7 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
             super().__init__(config, server_state, app_state, _loop)
             self._slow: asyncio.TimerHandle | None = None
             self._received = 0
-            self._complete = False
+            self._complete = self._ended = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -42,13 +42,16 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if not self.transport.is_closing():
-                super().data_received(data)
+            if self.transport.is_closing():
+                return
+            if self._slow is None and (self.cycle is None or self.cycle.response_complete):
+                self._wait()  # bytes that begin no request yet, or belong to one that was answered
+            super().data_received(data)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._received = 0
-            self._complete = False
+            self._complete = self._ended = False
             self._wait()
 
         def on_url(self, url: bytes) -> None:
@@ -77,8 +80,14 @@ def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
+            self._ended = True
             if not self.transport.is_closing():
                 super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if not self._ended and not self.transport.is_closing():
+                self._wait()  # for the rest of a body that nobody read
 
         def send_400_response(self, msg: str) -> None:
             self._refuse("malformed", "this is no HTTP request.")
