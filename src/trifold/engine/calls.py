@@ -5,15 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trifold.engine.loaded import Loaded
 
-__all__ = ["Asked", "Call", "Outcome", "Source"]
+__all__ = ["Asked", "Bounds", "Call", "Flight", "Outcome", "Source"]
 
 Source = Literal["computed", "shared", "recent"]
 """Where a reply comes from: computed for this request, for an equal one at the same time, or remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait or be worked on at once: calls, and bytes of their text. A call alone is never too large."""
+
+    calls: int = 256
+    size: int = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +91,12 @@ class Call:
         with self._lock:
             closed, self._closed = self._closed, True
         return not closed
+
+
+@dataclass(slots=True)
+class Flight:
+    """Who waits for a job: size in bytes of its text, key under which others join it."""
+
+    size: int
+    key: tuple[str, bytes] | None
+    waiters: list[tuple[Call, int]] = field(default_factory=list)

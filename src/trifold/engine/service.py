@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from trifold.engine.calls import Asked, Call, Outcome
+from trifold.engine.calls import Asked, Bounds, Call, Flight, Outcome
 from trifold.engine.computing import as_item_error, compute, decode
 from trifold.engine.executor import executor, threads
 from trifold.engine.load import Load
@@ -24,23 +23,6 @@ __all__ = ["Bounds", "Service"]
 
 _SHORT = 6_000
 """Bytes of a call's text that queue as short work: about a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may wait or be worked on at once: calls, and bytes of their text. A call alone is never too large."""
-
-    calls: int = 256
-    size: int = 64_000_000
-
-
-@dataclass(slots=True)
-class _Flight:
-    """Who waits for a job: size in bytes of its text, key under which others join it."""
-
-    size: int
-    key: tuple[str, bytes] | None
-    waiters: list[tuple[Call, int]] = field(default_factory=list)
 
 
 class Service:
@@ -68,7 +50,7 @@ class Service:
         self._schedule = Schedule(budget, heavy=max(1, self._cores - 1))
         self._load = Load(self._cores)
         self._recent: Recent[tuple[str, bytes], Any] = Recent(recent)
-        self._flights: dict[Job, _Flight] = {}
+        self._flights: dict[Job, Flight] = {}
         self._keys: dict[tuple[str, bytes], Job] = {}
         self._calls: dict[Call, set[Job]] = {}
         self._size = 0
@@ -163,7 +145,7 @@ class Service:
                 size += one.size
                 estimate = self._load.estimate(one.loaded.version, one.size)
                 job = Job(one.loaded, one.raw, call, size > _SHORT, estimate, now)
-                self._flights[job] = _Flight(one.size, key)
+                self._flights[job] = Flight(one.size, key)
                 if key is not None:
                     self._keys[key] = job
                 self._load.add(job)
@@ -313,7 +295,7 @@ class Service:
         self._recount()
         return ended
 
-    def _remove(self, job: Job) -> _Flight:
+    def _remove(self, job: Job) -> Flight:
         job.dropped = True
         self._load.drop(job)
         flight = self._flights.pop(job)
