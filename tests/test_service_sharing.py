@@ -157,3 +157,19 @@ def test_a_short_call_does_not_wait_as_long_as_the_long_one_it_shares_with(cores
     assert replies(short) == ["item0080"]
     assert session.computed.index("item0080") <= 10
     assert len(session.computed) <= 102  # the short one at most anew
+
+
+def test_short_calls_that_share_with_a_long_one_share_with_each_other(cores: Cores) -> None:
+    cores(1)
+    session = Session()
+    loaded = model(session)
+    service = Service(budget=ONE, recent=10_000)
+    blocked(service, loaded, session)
+    long = service.submit([ask(loaded, f"item{i:04}", key=True, size=LONG) for i in range(20)])
+    short = [service.submit([ask(loaded, "item0019", key=True, size=8)]) for _ in range(10)]
+    session.release()
+    assert replies(*short) == ["item0019"] * 10
+    assert sources(service.submit([ask(loaded, "item0019", key=True)])) == ["recent"]
+    outcomes(long)
+    assert session.computed.count("item0019") <= 2
+    assert_nothing_left(service)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 import service_doubles
@@ -275,3 +277,21 @@ def test_who_would_be_served_in_time_is_not_refused_for_the_work_of_others(
     assert replies(call) == ["in haste"]
     assert ended[0] < 200
     service.cancel(large)
+
+
+def test_where_not_all_can_be_answered_in_time_most_of_the_work_is_not_in_vain(cores: Cores, clock: Clock) -> None:
+    """Forty documents want 800 seconds and have 300: about 15 can be answered, rather than all come too late."""
+    cores(1)
+    session = Session(clock, seconds=1.0)
+    loaded = model(session)
+    service = Service(budget=ONE)
+    for i in range(3):
+        outcomes(service.submit([ask(loaded, f"{i}" * 160, size=LONG)]))
+    blocked(service, loaded, session)
+    calls = []
+    for i in range(40):
+        with suppress(Overloaded):
+            calls.append(service.submit([ask(loaded, f"{i:08}" * 20, size=LONG)], deadline=clock() + 300))
+    session.release()
+    answered = [reply for reply in replies(*calls) if isinstance(reply, str)]
+    assert len(answered) >= 8
