@@ -118,6 +118,8 @@ def of_crowd(table: Table, bench: Bench, runs: dict[str, list[Measured]], peers:
     table.note(f"{bench.clients} clients, {bench.questions:,} distinct questions, {bench.rounds} rounds")
     for name, own in runs.items():
         table.add(f"  {name}", [one["per_second"] for one in own], "q/s")
+        used = [one["cpu_seconds"] if name == "engine" else one["server"]["cpu_seconds"] for one in own]
+        table.add("    processor time of a question", [1000 * one / bench.questions for one in used], "ms")
         if name == "engine":
             disturbed(table, own)
         else:
