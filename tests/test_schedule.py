@@ -189,7 +189,7 @@ def test_short_work_alone_is_not_held_up_for_long_work_that_was_done_before() ->
     served(made, 20)
     for i in range(100):
         made.add(ready(i, 100))
-    assert Counter(job.long for job in served(made, 16)) == {False: 12, True: 4}
+    assert 12 <= Counter(job.long for job in served(made, 16))[False] <= 13
 
 
 def test_models_share_the_seconds_equally_whoever_asks_more() -> None:
@@ -229,7 +229,6 @@ def test_a_model_that_asks_one_thing_at_a_time_gets_no_more_than_its_half() -> N
     assert 80 <= had["two@0"] <= 110
 
 
-@pytest.mark.xfail(reason="known: what a model had is forgotten when nothing waits")
 def test_models_that_are_both_asked_one_thing_at_a_time_get_equal_seconds() -> None:
     made = schedule(ready("a", 100), ready("b", 100, loaded=OTHER))
     had = Counter[str]()
@@ -293,15 +292,26 @@ def test_every_unit_is_handed_out_once_within_the_budget(rows: list[Any], most: 
         assert own == len(row[3]) or (job.dropped and own < len(row[3]))
 
 
-def test_turns_go_to_who_had_least() -> None:
+def has_turn(turns: Turns[str], member: str, seconds: float, weight: float = 1.0) -> None:
+    """One turn."""
+    turns.serve(member)
+    turns.charge(member, seconds, weight)
+
+
+def among(*members: str) -> Turns[str]:
     turns: Turns[str] = Turns()
-    for member in "abc":
+    for member in members:
         turns.enter(member)
-    turns.charge("a", 3.0)
-    turns.charge("b", 1.0)
+    return turns
+
+
+def test_turns_go_to_who_had_least() -> None:
+    turns = among("a", "b", "c")
+    has_turn(turns, "a", 3.0)
+    has_turn(turns, "b", 1.0)
     assert turns.order("abc") == ["c", "b", "a"]
     assert turns.order("ab") == ["b", "a"]
-    turns.charge("c", 12.0, weight=6.0)
+    has_turn(turns, "c", 12.0, weight=6.0)
     assert turns.order("abc") == ["b", "c", "a"]
     turns.leave("b")
     assert turns.order("abc") == ["c", "a"]
@@ -309,32 +319,58 @@ def test_turns_go_to_who_had_least() -> None:
 
 
 def test_of_equals_the_one_named_first_has_its_turn() -> None:
-    turns: Turns[str] = Turns()
-    for member in "abc":
-        turns.enter(member)
-    assert turns.order("cab") == ["c", "a", "b"]
+    assert among("a", "b", "c").order("cab") == ["c", "a", "b"]
 
 
 def test_asking_again_while_waiting_changes_nothing() -> None:
-    turns: Turns[str] = Turns()
+    turns = among("a", "b")
+    has_turn(turns, "a", 5.0)
+    has_turn(turns, "b", 1.0)
     turns.enter("a")
-    turns.enter("b")
-    turns.charge("a", 5.0)
-    turns.charge("b", 1.0)
-    turns.enter("a")
-    turns.charge("b", 3.0)
+    has_turn(turns, "b", 3.0)
     assert turns.order("ab") == ["b", "a"]
 
 
-def test_who_begins_to_wait_stands_with_the_least_served() -> None:
-    turns: Turns[str] = Turns()
+def test_who_begins_to_wait_stands_where_the_last_one_stood_when_its_turn_came() -> None:
+    turns = among("a", "b")
+    for _ in range(10):
+        for member in "ab":
+            has_turn(turns, member, 10.0)
+    turns.enter("c")
+    has_turn(turns, "c", 5.0)
+    assert turns.order("abc") == ["c", "a", "b"]
+    has_turn(turns, "c", 6.0)
+    assert turns.order("abc") == ["a", "b", "c"]
+
+
+def test_what_a_member_had_counts_while_it_waits_for_nothing_and_is_forgotten_when_nobody_waits() -> None:
+    turns = among("a", "b")
+    turns.serve("a")
+    turns.leave("a")  # asks one thing at a time
+    turns.serve("b")
+    turns.leave("b")
+    turns.charge("b", 1.0)
+    turns.enter("b")
+    turns.charge("a", 5.0)
+    turns.enter("a")
+    assert turns.order("ab") == ["b", "a"]
+    for member in "ab":
+        turns.leave(member)
+    assert turns.idle()
     turns.enter("a")
     turns.enter("b")
-    turns.charge("a", 100.0)
-    turns.charge("b", 90.0)
-    turns.enter("c")
-    turns.charge("c", 5.0)
-    assert turns.order("abc") == ["b", "c", "a"]
+    assert turns.order("ab") == ["a", "b"]
+
+
+def test_several_turns_at_once_are_all_counted() -> None:
+    turns = among("a", "b")
+    turns.serve("a")
+    turns.serve("a")
+    turns.charge("a", 1.0)
+    has_turn(turns, "b", 1.5)
+    assert turns.order("ab") == ["a", "b"]
+    turns.charge("a", 1.0)
+    assert turns.order("ab") == ["b", "a"]
 
 
 def test_the_wait_follows_the_work_and_the_pace() -> None:
@@ -372,6 +408,38 @@ def test_short_work_waits_little_for_long_work() -> None:
     assert load.wait(long=False) == pytest.approx(4.0)  # of four seconds, it gets three
     load.drop(long)
     assert load.wait(long=False) == pytest.approx(3.0)  # nobody to share with
+
+
+def owing(load: Load, call: Hashable, cost: int, *, long: bool = False, loaded: Loaded = MODEL) -> None:
+    job = fresh(call, long=long, loaded=loaded)
+    job.owed = cost
+    load.add(job)
+
+
+def test_a_long_call_is_done_when_each_other_has_had_as_much_or_all_it_wants() -> None:
+    load = Load(1)
+    load.took(MODEL.version, 1, 1.0)
+    assert load.done(MODEL.version, 100, long=True) == pytest.approx(125)  # a quarter more than it takes alone
+    owing(load, "large", 1000, long=True)
+    owing(load, "small", 10, long=True)
+    assert load.done(MODEL.version, 100, long=True) == pytest.approx(1.25 * (100 + 100 + 10))
+    owing(load, "short", 50)
+    assert load.done(MODEL.version, 100, long=True) == pytest.approx(1.25 * (100 + 100 + 10 + 50))
+    owing(load, "more", 100_000)
+    assert load.done(MODEL.version, 100, long=True) == pytest.approx(1.25 * 4 * (100 + 100 + 10))
+
+
+def test_a_short_call_is_done_after_the_short_work_before_it() -> None:
+    load = Load(2)
+    load.took(MODEL.version, 1, 1.0)
+    load.took(OTHER.version, 1, 1.0)
+    owing(load, "short", 30)
+    assert load.done(MODEL.version, 1, long=False) == pytest.approx(1.25 * (15 + 1))
+    owing(load, "long", 1000, long=True)
+    assert load.done(MODEL.version, 1, long=False) == pytest.approx(1.25 * (15 * 4 / 3 + 1))
+    owing(load, "other", 1000, loaded=OTHER)
+    assert load.done(MODEL.version, 1, long=False) == pytest.approx(1.25 * 2 * (15 * 4 / 3 + 1))
+    assert load.done(OTHER.version, 1, long=False) > 600
 
 
 def test_the_estimate_learns_from_what_was_prepared() -> None:

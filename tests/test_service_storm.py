@@ -121,13 +121,18 @@ def test_whatever_happens_every_call_ends_once_and_nothing_is_left(cores: Cores,
             for call, asked in caller.kept:
                 found = outcomes(call)
                 hurried = call.deadline is not None
-                assert [one for one, own in zip(asked, found, strict=True) if not fits(one, own, hurried=hurried)] == []
+                unfit = [
+                    (one.raw, own.reply)
+                    for one, own in zip(asked, found, strict=True)
+                    if not fits(one, own, hurried=hurried)
+                ]
+                assert unfit == []
     finally:
         sys.setswitchinterval(switching)
     assert_nothing_left(service)
     for caller in callers:
         assert len(caller.told) == len(set(caller.told)) == caller.count - len(caller.hints)
-        assert all(1 <= hint < 60 for hint in caller.hints)
+        assert all(1 <= hint < 3600 for hint in caller.hints)  # sizes here are far above what is computed
         assert caller.kept
     for batch in sessions[0].batches + sessions[1].batches:
         assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= budget.batch

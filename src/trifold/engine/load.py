@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable
 
 from trifold.engine.schedule import SHORT_SHARE, Job
 
@@ -12,6 +13,8 @@ _MEMORY = 0.05
 """Weight of the newest observation."""
 _SECONDS_PER_COST = 1e-4
 _COST_PER_BYTE = 0.25
+_MARGIN = 1.25
+"""By how much an estimate may be wrong where a promise depends on it."""
 
 
 class Load:
@@ -20,6 +23,7 @@ class Load:
     def __init__(self, cores: int) -> None:
         self._cores = cores
         self._owed: dict[tuple[str, bool], int] = defaultdict(int)
+        self._long: dict[tuple[str, Hashable], int] = defaultdict(int)
         self._pace: dict[str, float] = {}
         self._took: dict[str, tuple[float, float]] = {}
         self._density: dict[str, float] = {}
@@ -29,18 +33,18 @@ class Load:
         return 1 + int(size * self._density.get(version, _COST_PER_BYTE))
 
     def add(self, job: Job) -> None:
-        self._owed[job.loaded.version, job.long] += job.owed
+        self._owe(job, job.owed)
 
     def prepared(self, job: Job, cost: int, size: int) -> None:
         """A job's cost has become known."""
         version = job.loaded.version
-        self._owed[version, job.long] += cost - job.owed
+        self._owe(job, cost - job.owed)
         job.owed = cost
         if size:
             self._density[version] = _blend(self._density.get(version), cost / size)
 
     def computed(self, job: Job, cost: int) -> None:
-        self._owed[job.loaded.version, job.long] -= cost
+        self._owe(job, -cost)
         job.owed -= cost
 
     def took(self, version: str, cost: int, seconds: float) -> None:
@@ -60,12 +64,30 @@ class Load:
         everything = short + self._seconds(True)
         return everything if long else min(everything, short * (SHORT_SHARE + 1) / SHORT_SHARE)
 
-    def begun(self, version: str) -> float:
-        """Seconds until work of this model is begun, about: models share the time, and short work has most of it."""
-        models = {other for (other, _), cost in self._owed.items() if cost > 0} | {version}
-        own = self._owed[version, False] * self._pace.get(version, _SECONDS_PER_COST) / self._cores
-        everything = self._seconds(False) + self._seconds(True)
-        return min(everything, own * len(models) * (SHORT_SHARE + 1) / SHORT_SHARE)
+    def done(self, version: str, cost: int, *, long: bool) -> float:
+        """Seconds until work of this cost that comes now is done, at the worst.
+
+        Models share the time, short work has most of it, and long calls take turns: before one is done, each of the
+        others has had as much as it, or all that it wants.
+        """
+        models = {other for (other, _), owed in self._owed.items() if owed > 0} | {version}
+        short, everything = self._owed[version, False], self._seconds(False) + self._seconds(True)
+        pace = self._pace.get(version, _SECONDS_PER_COST)
+        if long:
+            turns = sum(min(owed, cost) for (other, _), owed in self._long.items() if other == version)
+            mine, share = turns + cost, 1 / (SHORT_SHARE + 1)
+            seconds = min(mine / share, mine + short) * pace / self._cores
+        else:
+            seconds = short * pace / self._cores * (SHORT_SHARE + 1) / SHORT_SHARE + cost * pace
+        return _MARGIN * min(everything + cost * pace / (self._cores if long else 1), seconds * len(models))
+
+    def _owe(self, job: Job, cost: int) -> None:
+        self._owed[job.loaded.version, job.long] += cost
+        if job.long:
+            key = (job.loaded.version, job.call)
+            self._long[key] += cost
+            if not self._long[key]:
+                del self._long[key]
 
     def _seconds(self, long: bool) -> float:
         owed = [(version, cost) for (version, size), cost in self._owed.items() if size is long]

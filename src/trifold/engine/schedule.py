@@ -103,9 +103,11 @@ class _Lane:
         for size in self._turns.order(_Size):
             step = self._take_short(budget) if size is _Size.SHORT else self._take_long(budget, heavy=heavy)
             if step is not None:
-                return step, size
+                self._turns.serve(size)
             if not self._waits(size):
                 self._turns.leave(size)
+            if step is not None:
+                return step, size
         return None
 
     def purge(self) -> None:
@@ -118,8 +120,12 @@ class _Lane:
     def charge(self, size: _Size, seconds: float) -> None:
         self._turns.charge(size, seconds, SHORT_SHARE if size is _Size.SHORT else 1.0)
 
-    def empty(self) -> bool:
-        return not any(self._waits(size) for size in _Size)
+    def waits(self) -> bool:
+        return any(self._waits(size) for size in _Size)
+
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is being done."""
+        return self._turns.idle()
 
     def _waits(self, size: _Size) -> bool:
         return bool(self._calls) if size is _Size.LONG else bool(self._fresh or self._ready)
@@ -218,16 +224,18 @@ class Schedule:
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
-        return bool(self._lanes)
+        return any(lane.waits() for lane in self._lanes.values())
 
     def take(self) -> Step | None:
         """What to do next; None when nothing can be done now. `done` must follow."""
         for loaded in self._turns.order(self._lanes):
             lane = self._lanes[loaded]
             taken = lane.take(self._budget, heavy=self._preparing < self._heavy)
-            if lane.empty():
+            if taken is not None:
+                self._turns.serve(loaded)
+            if not lane.waits():
                 self._turns.leave(loaded)
-                del self._lanes[loaded]
+                self._close(loaded)
             if taken is None:
                 continue
             step, size = taken
@@ -247,5 +255,10 @@ class Schedule:
         if isinstance(step, Prepare) and job.long:
             self._preparing -= 1
         self._turns.charge(job.loaded, seconds)
-        if (lane := self._lanes.get(job.loaded)) is not None:
-            lane.charge(_Size.LONG if job.long else _Size.SHORT, seconds)
+        self._lanes[job.loaded].charge(_Size.LONG if job.long else _Size.SHORT, seconds)
+        self._close(job.loaded)
+
+    def _close(self, loaded: Loaded) -> None:
+        """Let go of a model that has nothing to do."""
+        if self._lanes[loaded].idle():
+            del self._lanes[loaded]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,7 +92,7 @@ class Service:
             call.settle(index, outcome)
         if fresh:
             with self._lock:
-                self._admit(call)
+                self._admit(call, fresh)
                 self._queue(call, fresh)
         for _, outcome in outcomes:
             self._meter.replied(outcome)
@@ -115,44 +116,65 @@ class Service:
     def _remembered(self, one: Asked) -> Any:
         return None if one.key is None else self._recent.get((one.loaded.digest, one.key))
 
-    def _admit(self, call: Call) -> None:
+    def _admit(self, call: Call, fresh: Sequence[int]) -> None:
         if not self._calls:
             return
-        seconds = self._load.wait(long=call.size > _SHORT)
         full = len(self._calls) >= self._bounds.calls or self._size + call.size > self._bounds.size
-        begun = time.monotonic() + min(self._load.begun(one.loaded.version) for one in call.asked)
-        late = call.deadline is not None and begun > call.deadline
+        late = call.deadline is not None and self._done_at(call, fresh) > call.deadline
         if full or late:
-            why = "no more may wait" if full else "this call may not wait so long"
+            seconds = self._load.wait(long=call.size > _SHORT)
+            why = "no more may wait" if full else "this call would not be answered in its time"
             raise Overloaded(
                 f"the queue is full: calls waiting {len(self._calls):,}, work for {max(seconds, 0.1):.1f} s; {why}. "
                 "Try again later.",
                 retry_after=max(1.0, seconds),
             )
 
+    def _done_at(self, call: Call, fresh: Sequence[int]) -> float:
+        """When a call would be done, about, on the clock of `time.monotonic`."""
+        costs: dict[str, int] = defaultdict(int)
+        for one in (call.asked[index] for index in fresh):
+            costs[one.loaded.version] += self._load.estimate(one.loaded.version, one.size)
+        long = call.size > _SHORT
+        return time.monotonic() + max(self._load.done(version, cost, long=long) for version, cost in costs.items())
+
     def _queue(self, call: Call, fresh: Sequence[int]) -> None:
         jobs = self._calls[call] = set()
         self._recount()
-        now = time.monotonic()
         size = 0
         for index in fresh:
             one = call.asked[index]
             key = None if one.key is None else (one.loaded.digest, one.key)
             job = None if key is None else self._keys.get(key)
-            if job is not None and job.long and size + one.size <= _SHORT:
-                job = key = None  # short work does not wait for long work, even for its own sake
+            long = size + one.size > _SHORT
             if job is None:
                 size += one.size
-                estimate = self._load.estimate(one.loaded.version, one.size)
-                job = Job(one.loaded, one.raw, call, size > _SHORT, estimate, now)
-                self._flights[job] = Flight(one.size, key)
-                if key is not None:
-                    self._keys[key] = job
-                self._load.add(job)
-                self._schedule.add(job)
-                self._wake()
+                job = self._fly(Job(one.loaded, one.raw, call, long, 0, time.monotonic()), Flight(one.size, key))
+            elif job.long and not long:
+                size += one.size
+                job = self._hasten(job, call)
             self._flights[job].waiters.append((call, index))
             jobs.add(job)
+
+    def _fly(self, job: Job, flight: Flight) -> Job:
+        """Have a job done, for all who wait for it."""
+        job.owed = self._load.estimate(job.loaded.version, flight.size)
+        self._flights[job] = flight
+        if flight.key is not None:
+            self._keys[flight.key] = job
+        self._load.add(job)
+        self._schedule.add(job)
+        self._wake()
+        return job
+
+    def _hasten(self, job: Job, call: Call) -> Job:
+        """A short call waits for what a long one brought: do it with the short work, once for all."""
+        flight = self._remove(job)
+        short = Job(job.loaded, job.raw, call, False, 0, time.monotonic())
+        for waiting, _ in flight.waiters:
+            self._calls[waiting].discard(job)
+            self._calls[waiting].add(short)
+        return self._fly(short, flight)
 
     def _wake(self) -> None:
         """Have one more core at work, where there is one."""
