@@ -2,7 +2,7 @@
 # make test        set everything up and run the tests (what CI runs)
 # make test-full   the same with the long forms
 # make lint        style and types only
-# make bench       speed against the transformers pipeline, in environments of their own
+# make bench       speed against the transformers pipeline and LitServe, in environments of their own
 # make openapi     write docs/openapi.json from the server
 # make model       build the embedded model from its weights again (see recipes/)
 
@@ -29,9 +29,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.base $(VENV)-peer/.done
+bench: $(VENV)/.serve $(VENV)-peer/.done $(VENV)-litserve/.done
 	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
 	$(BIN)/python benchmarks/batch.py --peer $(VENV)-peer/bin/python
+	$(BIN)/python benchmarks/serving.py --peer $(VENV)-litserve/bin/python
 
 openapi: $(VENV)/.dev
 	$(BIN)/python recipes/openapi.py
@@ -47,6 +48,10 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
 	touch $@
 
+$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[serve]'
+	touch $@ $(VENV)/.base
+
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) "$(TORCH)"
 	$(PIP) --editable '.[dev]'
@@ -57,5 +62,10 @@ $(VENV)-peer/.done:
 	$(VENV)-peer/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" transformers==4.57.6
 	touch $@
 
+$(VENV)-litserve/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-litserve
+	$(VENV)-litserve/bin/python -m pip install --quiet --disable-pip-version-check litserve==0.2.19 .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-peer .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-peer $(VENV)-litserve .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
