@@ -81,8 +81,8 @@ class Service:
     def submit(self, asked: Sequence[Asked], *, deadline: float | None = None) -> Call:
         """Queue the requests of a call. Errors of single requests come as their outcomes.
 
-        deadline: on the clock of `time.monotonic`. Raises Overloaded when the queue is full, or would not come to the
-        call before its deadline.
+        deadline: on the clock of `time.monotonic`. Raises Overloaded when the queue is full, or when the call
+        would not be done before its deadline.
         """
         call = Call(asked, deadline)
         known = {i: reply for i, one in enumerate(asked) if (reply := self._remembered(one)) is not None}
