@@ -21,6 +21,7 @@ from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
 from trifold.interfaces.http.bodies import read_object
 from trifold.interfaces.http.metrics import Metrics
 from trifold.interfaces.http.replies import Refusal
+from trifold.interfaces.http.room import Room
 from trifold.interfaces.http.settings import MB, Settings
 from trifold.interfaces.http.trace import trace_of
 
@@ -50,6 +51,7 @@ class Desk:
         self.draining = False
         self.in_flight = 0
         self._loading = asyncio.Lock()
+        self._bodies = Room(int(settings.max_queue_mb * MB))
 
     async def load(self, name: str, model: str) -> tuple[Loaded, bool]:
         """Load a model and serve it under a name; whether another was served so before."""
@@ -62,7 +64,8 @@ class Desk:
     async def body(self, request: Request) -> dict[str, Any]:
         """The JSON object that a request brings. Raises Refusal, NotReady, ClientDisconnect."""
         self._check_ready()
-        return await read_object(request, limit=self.settings.body_bytes, seconds=self.settings.body_timeout)
+        settings = self.settings
+        return await read_object(request, limit=settings.body_bytes, seconds=settings.body_timeout, room=self._bodies)
 
     def model(self, name: str | None) -> Loaded:
         """The model of a name or version, the default one for None. Raises ModelNotFound, NotReady."""
