@@ -1,10 +1,10 @@
-"""Reads the body of a request: JSON of bounded size, in bounded time."""
+"""Reads the body of a request: of bounded size, in bounded time."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -13,39 +13,47 @@ from trifold.interfaces.http.replies import Refusal
 from trifold.interfaces.http.room import Place, Room
 from trifold.interfaces.http.settings import MB
 
-__all__ = ["read_object"]
+__all__ = ["Parsed", "read_body"]
 
 _CLOSE = {"Connection": "close"}
 _CROWDED = "more text is arriving than there is room for. Try again in a moment, or send less at once."
+_SHORT = 100_000
+"""Bytes that are parsed at once, in less than the time that a thread would need to begin when all cores compute."""
+
+Parsed = TypeVar("Parsed")
 
 
-async def read_object(request: Request, *, limit: int, seconds: float, room: Room) -> dict[str, Any]:
-    """The JSON object of a request's body.
+async def read_body(
+    request: Request,
+    parse: Callable[[bytes], Parsed],
+    *,
+    kinds: Collection[str],
+    limit: int,
+    seconds: float,
+    room: Room,
+) -> Parsed:
+    """What the body of a request says.
 
-    limit: bytes. seconds: for the whole body. room: shared with all bodies that are being read. Raises Refusal,
-    Overloaded, and ClientDisconnect when the client leaves.
+    parse: its bytes; may run in a thread. kinds: content types. limit: bytes. seconds: for the whole body. room: shared
+    with all bodies that are being read. Raises Refusal, Overloaded, and ClientDisconnect when the client leaves.
     """
     with room.place() as place:
-        return _parsed(request, await _read(request, limit, seconds, place))
+        content = await _read(request, limit, seconds, place)
+        _check(request, kinds)
+        if len(content) <= _SHORT:
+            return parse(content)
+        return await asyncio.to_thread(parse, content)  # others get their turn between its steps
 
 
-def _parsed(request: Request, content: bytes) -> dict[str, Any]:
-    """The object of a body, which is here even if it is refused: the client listens when it has sent all."""
+def _check(request: Request, kinds: Collection[str]) -> None:
+    """Refuse what cannot be read; after the body has come, since the client listens when it has sent all."""
     kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() not in ("application/json", ""):  # clients of KServe send none
-        message = f"Content-Type: expected application/json, found {kind[:60]!r}."
+    if kind.partition(";")[0].strip().lower() not in (*kinds, ""):  # clients of KServe send none
+        message = f"Content-Type: expected {' or '.join(kinds)}, found {kind[:60]!r}."
         raise Refusal("unsupported_media_type", message, headers=_CLOSE)
     if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         message = f"Content-Encoding: {coding[:60]!r} is not read here. Send the body as it is."
         raise Refusal("unsupported_media_type", message, headers=_CLOSE)
-    return content
-
-
-async def read_object(content: bytes, most: int) -> dict[str, Any]:
-    """The JSON object that a body is. most: values in it. Raises Refusal."""
-    if len(content) <= _SHORT:
-        return _object(content, most)
-    return await asyncio.to_thread(_object, content, most)  # whoever else waits gets a turn between its steps
 
 
 async def _read(request: Request, limit: int, seconds: float, place: Place) -> bytes:
@@ -91,51 +99,3 @@ async def _read(request: Request, limit: int, seconds: float, place: Place) -> b
 def _too_large(limit: int) -> Refusal:
     message = f"the body is larger than {limit / MB:g} MB. Send less at once, or raise --max-body-mb."
     return Refusal("too_large", message, headers=_CLOSE)
-
-
-def _object(content: bytes, most: int) -> dict[str, Any]:
-    if _values(content) > most:
-        raise Refusal("too_large", f"the body holds more than {most:,} values. Send less at once.")
-    if content.startswith(codecs.BOM_UTF8):
-        raise Refusal("malformed", "the body begins with a byte order mark, which JSON has not.")
-    try:
-        value = _DECODER.decode(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Refusal("malformed", f"the body is not UTF-8 (byte {error.start}).") from None
-    except RecursionError:
-        raise Refusal("malformed", "the body is nested too deeply to be read.") from None
-    except ValueError as error:
-        raise Refusal("malformed", f"the body is not JSON: {error}.") from None
-    if not isinstance(value, dict):
-        raise Refusal("malformed", "the body is JSON, but no object. Send an object such as {...}.")
-    return value
-
-
-def _values(content: bytes) -> int:
-    """How many values and keys a JSON text has at most. The parser makes an object of each, one after another, while
-    nothing else runs: two million of them are two seconds for everybody.
-    """
-    count = min(len(content), _signs(content))
-    if count <= _SHORT:
-        return count
-    plain = content.replace(rb"\\", b"").replace(rb"\"", b"")
-    strings = plain.count(b'"') // 2
-    return strings if strings > count else _signs(b"".join(plain.split(b'"')[::2]))
-
-
-def _signs(content: bytes) -> int:
-    """One more than the signs with which a value or a key begins or ends."""
-    return 1 + len(content) - len(content.translate(None, b",:[{"))
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise ValueError(f"a number of {len(digits):,} digits, where {_DIGITS} are read")
-    return int(digits)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
-import math
+import marshal
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,17 +19,26 @@ from trifold.engine.hosting import Hosting, load_warm
 from trifold.engine.loaded import Loaded
 from trifold.engine.service import Service
 from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
-from trifold.interfaces.http.bodies import read_object
+from trifold.interfaces.http.bodies import Parsed, read_body
 from trifold.interfaces.http.metrics import Metrics
+from trifold.interfaces.http.parsing import object_in
 from trifold.interfaces.http.replies import Refusal
 from trifold.interfaces.http.room import Room
 from trifold.interfaces.http.settings import MB, Settings
 from trifold.interfaces.http.trace import trace_of
 
-__all__ = ["Desk"]
+__all__ = ["JSON", "Desk"]
 
+JSON = "application/json"
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _KEYED = 1_000_000
 """Bytes of the largest request that is looked for among those in flight and the recent ones."""
+
+_PLAIN = 2
+"""The last format of marshal in which equal values have equal bytes; numbers and texts are copied into it, where JSON
+would spell them out.
+"""
 
 _log = logging.getLogger("trifold.serve")
 
@@ -63,9 +73,19 @@ class Desk:
 
     async def body(self, request: Request) -> dict[str, Any]:
         """The JSON object that a request brings. Raises Refusal, NotReady, ClientDisconnect."""
+        return await self.parsed(request, partial(object_in, most=self.most_values), (JSON,))
+
+    async def parsed(self, request: Request, parse: Callable[[bytes], Parsed], kinds: Collection[str]) -> Parsed:
+        """What a request brings, of one of these content types. Raises Refusal, NotReady, ClientDisconnect."""
         self._check_ready()
         settings = self.settings
-        return await read_object(request, limit=settings.body_bytes, seconds=settings.body_timeout, room=self._bodies)
+        limit, seconds = settings.body_bytes, settings.body_timeout
+        return await read_body(request, parse, kinds=kinds, limit=limit, seconds=seconds, room=self._bodies)
+
+    @property
+    def most_values(self) -> int:
+        """Values and keys that a body of JSON may have: a hundred for each item or passage."""
+        return 100 * max(1000, self.settings.max_items, self.settings.max_passages)
 
     def model(self, name: str | None) -> Loaded:
         """The model of a name or version, the default one for None. Raises ModelNotFound, NotReady."""
@@ -79,8 +99,8 @@ class Desk:
     def asked(self, loaded: Loaded, raw: Mapping[str, Any]) -> Asked:
         """A request to a model, with its size and what makes it equal to others. Raises Refusal."""
         try:
-            content = json.dumps(raw, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        except RecursionError:
+            content = marshal.dumps(sorted(raw.items()), _PLAIN)
+        except ValueError:
             raise Refusal("malformed", "the body is nested too deeply to be read.") from None
         key = hashlib.blake2b(content, digest_size=32).digest() if len(content) <= _KEYED else None
         return Asked(loaded, raw, len(content), key)
@@ -120,12 +140,9 @@ class Desk:
         given = request.headers.get("x-timeout")
         if given is None:
             return self.settings.deadline
-        try:
-            seconds = float(given)
-        except ValueError:
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            raise InvalidInput(f"X-Timeout: expected seconds, found {given[:40]!r}.", field="X-Timeout")
+        seconds = float(given) if _SECONDS.fullmatch(given) else 0.0
+        if not seconds:
+            raise InvalidInput(f"X-Timeout: expected seconds such as 2.5, found {given[:40]!r}.", field="X-Timeout")
         return min(seconds, self.settings.deadline)
 
 

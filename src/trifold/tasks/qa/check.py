@@ -28,9 +28,10 @@ def check_question(raw: Mapping[str, Any], limits: Limits) -> Question:
     """
     if not isinstance(raw, Mapping):
         raise InvalidInput(f"expected an object with 'question' and 'passage', found {_kind(raw)}.")
-    if unknown := sorted(str(key) for key in raw.keys() - _KNOWN):
+    if unknown := raw.keys() - _KNOWN:
+        first = min(map(str, unknown))
         raise InvalidInput(
-            f"unknown field {unknown[0]!r}.", f"A question has: {', '.join(sorted(_KNOWN))}.", field=unknown[0]
+            f"unknown field {first!r:.60}.", f"A question has: {', '.join(sorted(_KNOWN))}.", field=first[:60]
         )
     question = raw.get("question")
     check_text(question, "question", limits)

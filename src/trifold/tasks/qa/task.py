@@ -25,6 +25,9 @@ from trifold.tasks.qa.windows import LEAST_ROOM, Window, spread, window_unit
 
 __all__ = ["Layout", "QaTask", "open_task"]
 
+_CHARACTERS = 100
+"""Of a question for each token of a window at most. Words of any language have far fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -68,6 +71,13 @@ class QaTask:
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Question:
         question = check_question(raw, limits)
+        most = _CHARACTERS * self.settings.window.length
+        if len(question.question) > most:  # before it is tokenised: a text of this size takes its time
+            raise InvalidInput(
+                f"question: at most {most:,} characters, found {len(question.question):,}.",
+                "Shorten it, or move its background into the passage.",
+                field="question",
+            )
         size = len(self._tokenizer.question(question.question))
         room = self.settings.window.room(size, self._tokenizer.frame)
         if room < LEAST_ROOM:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.qa.boundaries import Boundaries, Flags, Positions, boundaries
 
 __all__ = ["Frame", "PassageTokens", "QaTokenizer"]
+
+_LONG = 10_000
+"""Characters of a text whose tokenising takes longer than a batch of one costs."""
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -85,12 +89,17 @@ class QaTokenizer:
 
     def passage(self, text: str) -> PassageTokens:
         """Tokenise a passage of any length."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._encoded(text)
         ids = np.array(encoding.ids, np.int64)
-        offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+        offsets = np.fromiter(chain.from_iterable(encoding.offsets), np.int64, 2 * len(ids)).reshape(-1, 2)
         limits = boundaries(text)
         starts, ends = limits.trim(offsets[:, 0], offsets[:, 1])
         return PassageTokens(ids, starts, ends, *_allowed(starts, ends, limits))
+
+    def _encoded(self, text: str) -> Encoding:
+        if len(text) < _LONG:
+            return self._tokenizer.encode(text, add_special_tokens=False)
+        return self._tokenizer.encode_batch([text], add_special_tokens=False)[0]  # lets other threads run meanwhile
 
 
 def _allowed(starts: Positions, ends: Positions, limits: Boundaries) -> tuple[Flags, Flags]:
