@@ -116,10 +116,18 @@ async def _unmatched(request: Request, error: Exception) -> Response:
     return refused(Refusal(kind, message, headers=headers), request.scope)
 
 
+_METHODS = ("DELETE", "GET", "POST", "PUT")
+
+
 def _methods(request: Request) -> list[str]:
     """Everything that the path of a request can be asked with; a router names only those of its first match."""
-    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+
+    def fits(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    methods = [method for method in _METHODS if fits(method)]
+    return sorted([*methods, "HEAD"] if "GET" in methods else methods)
 
 
 def _instrument(app: FastAPI) -> None:

@@ -1,125 +1,199 @@
-"""One connection: uvicorn's, with bounds on how slowly and how much a stranger may send before a request has begun."""
+"""One connection: bounds on how slowly and how much a stranger may send, and what is said where there is no request."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from trifold.interfaces.http.crowd import Crowd
+from trifold.interfaces.http.guard import HEALTH, REFUSAL
+from trifold.interfaces.http.pipeline import Pipelined
+from trifold.interfaces.http.replies import Refusal
+from trifold.interfaces.http.trace import Trace
+from trifold.interfaces.http.transport import Transport
 from trifold.wire import STATUS
 
-__all__ = ["connections"]
+__all__ = ["Connection"]
 
 _HEADERS = 32_768
 """Bytes of a request's line and headers at most."""
+_FRESH = 0.5
+"""Seconds for which a server that ends waits for the first request of a connection."""
+_CROWDED = "too many connections are open. Try again later."
+_AGAIN = {"Retry-After": "1"}
 
 
-def connections(*, header_timeout: float, most: int) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn. header_timeout: seconds for the headers of a request. most: connections at once."""
+class Connection(Pipelined):
+    """A connection of a crowd."""
 
-    class Connection(HttpToolsProtocol):
-        def __init__(
-            self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None
-        ) -> None:
-            super().__init__(config, server_state, app_state, _loop)
-            self._slow: asyncio.TimerHandle | None = None
-            self._received = 0
-            self._complete = self._ended = False
+    def __init__(
+        self, crowd: Crowd, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._crowd = crowd
+        self._guest = False
+        self._slow: asyncio.TimerHandle | None = None
+        self._since = time.monotonic()
+        self._heard = False
+        self._received = 0
+        self._refusal: tuple[str, str] | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > most:
-                self._refuse("not_ready", "too many connections are open. Try again later.")
-            else:
-                self._wait()
+    @property
+    def awaited(self) -> bool:
+        """Whether something was asked and not answered yet, or may have been."""
+        if self.transport.is_closing():
+            return False
+        fresh = not self._heard and time.monotonic() - self._since < _FRESH
+        return fresh or not self.ended or not self.answered
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._arrived()
-            super().connection_lost(exc)
+    def watch(self) -> None:
+        """Look after the client, every now and then."""
+        self._own.watch()
 
-        def data_received(self, data: bytes) -> None:
-            if self.transport.is_closing():
-                return
-            if self._slow is None and (self.cycle is None or self.cycle.response_complete):
-                self._wait()  # bytes that begin no request yet, or belong to one that was answered
-            super().data_received(data)
+    def push_out(self) -> None:
+        """Make room for another."""
+        self._refuse("not_ready", _CROWDED)
+        self._own.drop()
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._received = 0
-            self._complete = self._ended = False
-            self._wait()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._own = Transport(transport, patience=self._crowd.body_timeout, parting=self._part)
+        super().connection_made(self._own)
+        self._guest = not self._crowd.admits(self, len(self.connections))
+        self._wait()
 
-        def on_url(self, url: bytes) -> None:
-            self._count(len(url))
-            super().on_url(url)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        self._crowd.leave(self)
+        super().connection_lost(exc)
 
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._count(len(name) + len(value))
-            if not self._complete:  # what follows a chunked body is no header, whatever it says
-                super().on_header(name, value)
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            self._own.heard()
+            return
+        self._heard = True
+        if self._slow is None and self.answered:
+            self._wait()  # bytes that begin no request yet, or belong to one that was answered
+        super().data_received(data)
 
-        def on_headers_complete(self) -> None:
-            self._arrived()
-            self._complete = True
-            if self.transport.is_closing():
-                return
-            if self.parser.should_upgrade():  # the parser would take the body for another protocol's
-                self._refuse("malformed", "this server speaks HTTP/1.1 only: send the request without Upgrade.")
-            elif sum(name == b"host" for name, _ in self.headers) > 1:
-                self._refuse("malformed", "the request names two hosts.")
-            else:
-                super().on_headers_complete()
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._received = 0
+        self._wait()
 
-        def on_body(self, body: bytes) -> None:
-            if not self.transport.is_closing():
-                super().on_body(body)
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
 
-        def on_message_complete(self) -> None:
-            self._ended = True
-            if not self.transport.is_closing():
-                super().on_message_complete()
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if not self._ended and not self.transport.is_closing():
-                self._wait()  # for the rest of a body that nobody read
+    def on_headers_complete(self) -> None:
+        self._arrived()
+        if self.over or self.parser.should_upgrade():
+            return
+        super().on_headers_complete()
+        if (refusal := self._objection()) is not None:
+            self._object(refusal)
+        elif self._guest:
+            self.cycle.keep_alive = False
 
-        def send_400_response(self, msg: str) -> None:
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing() or not self.answered:
+            return
+        if self._refusal is not None:
+            self._say(*self._refusal)
+            return
+        if not self.ended:
+            self._wait()  # for the rest of a body that nobody read
+        self.go_on()
+
+    def nonsense(self) -> None:
+        if not self.amid_body:
             self._refuse("malformed", "this is no HTTP request.")
-
-        def _count(self, size: int) -> None:
-            self._received += size
-            if self._received > _HEADERS and not self.transport.is_closing():
-                self._refuse("headers_too_large", f"the headers are larger than {_HEADERS:,} bytes.")
-
-        def _wait(self) -> None:
-            self._arrived()
-            self._slow = self.loop.call_later(header_timeout, self._too_slow)
-
-        def _arrived(self) -> None:
-            if self._slow is not None:
-                self._slow.cancel()
-                self._slow = None
-
-        def _too_slow(self) -> None:
-            if not self.transport.is_closing():
-                self._refuse("slow_request", f"no complete headers arrived within {header_timeout:g} seconds.")
-
-        def _refuse(self, kind: str, message: str) -> None:
-            """Reply before there is a request to reply to, and hang up."""
-            if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-                self.transport.close()  # amid another reply: nothing can be said
-                return
-            body = json.dumps({"error": message, "error_type": kind}).encode()
-            lines = [b"content-type: application/json", b"content-length: %d" % len(body), b"connection: close"]
-            if kind == "not_ready":
-                lines.append(b"retry-after: 1")
-            self.transport.write(STATUS_LINE[STATUS[kind]] + b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        elif self.cycle.response_complete:
+            self.over = True
             self.transport.close()
+        else:
+            self.over = True
+            self._object(Refusal("malformed", "the body does not arrive as HTTP has it."))
+            self.cycle.message_event.set()
 
-    return cast("type[asyncio.Protocol]", Connection)
+    def _part(self) -> None:
+        self._arrived()
+        self._crowd.part(self)
+
+    def _objection(self) -> Refusal | None:
+        """What there is against a request whose headers are here."""
+        names = [name for name, _ in self.headers]
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if names.count(b"host") > 1:
+            return Refusal("malformed", "the request names two hosts.")
+        if codings not in ([], [b"chunked"]):
+            return Refusal("malformed", "Transfer-Encoding: nothing but chunked is read here.")
+        if self._guest and self.scope["path"] not in HEALTH:
+            return Refusal("not_ready", _CROWDED, headers=_AGAIN)
+        return None
+
+    def _object(self, refusal: Refusal) -> None:
+        """Have the guard refuse a request, in its turn, and end with it."""
+        cast("dict[str, Any]", self.cycle.scope)[REFUSAL] = refusal
+        self.cycle.keep_alive = False
+
+    def _count(self, size: int) -> None:
+        self._received += size
+        if self._received > _HEADERS:
+            self._refuse("headers_too_large", f"the headers are larger than {_HEADERS:,} bytes.")
+
+    def _wait(self) -> None:
+        self._arrived()
+        self._since = time.monotonic()
+        self._slow = self.loop.call_later(self._crowd.patience(guest=self._guest), self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def _too_slow(self) -> None:
+        self._slow = None
+        if self._guest:
+            self._refuse("not_ready", _CROWDED)
+        elif self.amid_body and self.answered:
+            self.transport.close()
+        else:
+            seconds = self._crowd.patience(guest=False)
+            self._refuse("slow_request", f"no complete headers arrived within {seconds:g} seconds.")
+
+    def _refuse(self, kind: str, message: str) -> None:
+        """Refuse what is no request, once those before it are answered, and hang up."""
+        if self.over or self.transport.is_closing():
+            return
+        self.over = True
+        self._refusal = (kind, message)
+        if self.answered:
+            self._say(kind, message)
+
+    def _say(self, kind: str, message: str) -> None:
+        trace = Trace(began=self._since)
+        body = json.dumps({"error": message, "error_type": kind}).encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            (b"x-request-id", trace.id.encode()),
+        ]
+        if kind == "not_ready":
+            headers += [(name.lower().encode(), value.encode()) for name, value in _AGAIN.items()]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[STATUS[kind]] + lines + b"\r\n" + body)
+        self.transport.close()
+        self._crowd.refused(kind, trace)

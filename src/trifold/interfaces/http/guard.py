@@ -15,10 +15,12 @@ from trifold.interfaces.http.logs import log_request
 from trifold.interfaces.http.replies import CLIENT_LEFT, Refusal, refused
 from trifold.interfaces.http.trace import Trace, trace_of
 
-__all__ = ["Door", "Guard"]
+__all__ = ["HEALTH", "REFUSAL", "Door", "Guard"]
 
 _OPEN = ("/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs")
-_HEALTH = ("/v2/health/live", "/v2/health/ready")
+HEALTH = ("/v2/health/live", "/v2/health/ready")
+REFUSAL = "trifold.refusal"
+"""Where a connection leaves, in the scope of a request, the Refusal that it has against it."""
 
 
 class Guard:
@@ -49,22 +51,35 @@ class Guard:
                     own["Connection"] = "close"
             await send(message)
 
-        counted = scope["path"] not in _HEALTH
+        async def hear() -> Message:
+            message = await receive()
+            self._check_form(scope)  # a body can turn out to be none in the middle
+            return message
+
+        # uvicorn, whose scope says HEAD still, sends no body.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        counted = scope["path"] not in HEALTH
         self._desk.in_flight += counted
         self._desk.metrics.in_flight.inc()
         try:
+            self._check_form(scope)
             self._check(scope, headers)
-            await self._app(scope, receive, reply)
+            await self._app(asked, hear, reply)
         except (Refusal, NotReady) as error:
             await refused(error, scope)(scope, receive, reply)
         finally:
             self._desk.in_flight -= counted
             self._desk.metrics.in_flight.dec()
-            self._count(scope, trace, status)
+            self._count(asked, scope["method"], trace, status)
+
+    def _check_form(self, scope: Scope) -> None:
+        if (refusal := scope.get(REFUSAL)) is not None:
+            raise refusal
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if not self._hosts.knows(host):
+        nameless = scope["http_version"] == "1.0" and b"host" not in headers and scope["path"] in HEALTH
+        if not nameless and not self._hosts.knows(host):  # probes of balancers may be older than the name of a host
             raise Refusal(
                 "forbidden",
                 f"this server is not called {host[:80]!r}. Use its address, or start it with --allowed-host.",
@@ -72,31 +87,14 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and not self._hosts.welcomes(origin.decode("latin-1"), host, scope["scheme"]):
             raise Refusal("forbidden", "pages of other sites may not ask here. Start the server with --cors-origin.")
-        if self._desk.draining and scope["path"] not in _HEALTH:
+        if self._desk.draining and scope["path"] not in HEALTH:
             raise NotReady("the server is shutting down. Ask another one, or try again later.")
 
-    def _count(self, scope: Scope, trace: Trace, status: int) -> None:
-        route = scope.get("route")
-        path = getattr(route, "path", "other")
-        metrics = self._desk.metrics
-        metrics.requests.labels(path, status).inc()
-        metrics.seconds.labels(path).observe(trace.seconds)
-        if trace.reason is not None and scope["path"] not in _HEALTH:
-            metrics.rejected.labels(trace.reason).inc()
-        facts: dict[str, object] = {
-            "method": scope["method"],
-            "path": scope["path"][:200],
-            "status": status,
-            "ms": round(1000 * trace.seconds, 1),
-            "id": trace.id,
-        }
-        if trace.models:
-            facts["model"] = ",".join(sorted(trace.models))
-        if trace.holder is not None:
-            facts["key"] = trace.holder.name
-        if trace.reason is not None:
-            facts["refused"] = trace.reason
-        log_request(facts, quietly=scope["path"] in _HEALTH)
+    def _count(self, scope: Scope, method: str, trace: Trace, status: int) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        health = scope["path"] in HEALTH
+        self._desk.metrics.finished(route, status, trace, rejected=not health)
+        log_request(trace.facts(method, scope["path"], status), quietly=health)
 
 
 class Door:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from trifold.errors import UsageError
 from trifold.interfaces.http.settings import is_loopback
 
 __all__ = ["Hosts"]
+
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.%]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::(?P<port>[0-9]{0,5}))?")
 
 
 class Hosts:
@@ -45,14 +48,10 @@ class Hosts:
 
 def _name(host: str) -> str | None:
     """The host's name without its port, lower case; None when it is no host."""
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port
-    except ValueError:
+    found = _HOST.fullmatch(host)
+    if found is None or int(found["port"] or 0) > 65_535:
         return None
-    if parts.hostname is None or parts.username is not None or parts.path or parts.query or parts.fragment:
-        return None
-    return parts.hostname.rstrip(".")
+    return (found["address"] or found["name"]).lower().rstrip(".")
 
 
 def _is_address(name: str) -> bool:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from trifold.engine.calls import Outcome
 from trifold.engine.hosting import Hosting
 from trifold.engine.loaded import Loaded
+from trifold.interfaces.http.trace import Trace
 from trifold.task import Tabular
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, with its time of birth
         self._registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
-        self.requests = Counter("trifold_requests", "HTTP requests.", ["route", "status"], registry=own)
-        self.seconds = Histogram(
+        self._requests = Counter("trifold_requests", "HTTP requests.", ["route", "status"], registry=own)
+        self._seconds = Histogram(
             "trifold_request_seconds", "Time in the server.", ["route"], registry=own, buckets=_SECONDS
         )
         self.in_flight = Gauge("trifold_requests_in_flight", "HTTP requests being handled.", registry=own)
-        self.rejected = Counter("trifold_rejected", "Requests that were refused.", ["reason"], registry=own)
+        self._rejected = Counter("trifold_rejected", "Requests that were refused.", ["reason"], registry=own)
         self._dropped = Counter("trifold_dropped", "Work that nobody waited for.", ["model", "reason"], registry=own)
         self._replies = Counter("trifold_replies", "Replies, by where from.", ["model", "source"], registry=own)
         self._failed = Counter("trifold_failed", "Requests that got an error for a reply.", ["model"], registry=own)
@@ -76,6 +77,13 @@ class Metrics:
     def text(self) -> bytes:
         """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def finished(self, route: str, status: int, trace: Trace, *, rejected: bool = True) -> None:
+        """A request has its reply. rejected: whether a reason not to answer it counts as a refusal."""
+        self._requests.labels(route, status).inc()
+        self._seconds.labels(route).observe(trace.seconds)
+        if trace.reason is not None and rejected:
+            self._rejected.labels(trace.reason).inc()
 
     def prepared(self, loaded: Loaded, seconds: float, units: int) -> None:
         self._preparing.labels(loaded.version).observe(seconds)

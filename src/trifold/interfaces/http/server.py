@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import functools
 import logging
 import socket
 import time
 from types import FrameType
+from typing import cast
 
 import click
 import uvicorn
 from starlette.types import ASGIApp
 
-from trifold.errors import TrifoldError, UsageError
+from trifold.errors import TrifoldError
 from trifold.interfaces.http.app import application
-from trifold.interfaces.http.connection import connections
+from trifold.interfaces.http.connection import Connection
+from trifold.interfaces.http.crowd import Crowd
 from trifold.interfaces.http.desk import Desk
 from trifold.interfaces.http.keys import Keys
+from trifold.interfaces.http.listening import BACKLOG, calling, connections_that_fit, listen
 from trifold.interfaces.http.logs import set_up
 from trifold.interfaces.http.settings import Settings
 
 __all__ = ["serve"]
 
-_BACKLOG = 2048
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept; longer than the 60 of common balancers, which must close first."""
 _LAME = 0.5
 """Seconds for which a server that ends still replies, with 503, so that clients on open connections are told."""
+_WATCH = 5
+"""Tenths of a second between two looks after clients that do not hang up."""
+_TURN = 0.02
+_TURNS = 25
+"""Turns of the loop at most in which whoever has just connected is heard. On a busy machine they take longer."""
+_PARTING = 15
+"""Turns of the loop in which clients may read that their connection has ended."""
 
 _log = logging.getLogger("trifold.serve")
 
@@ -39,7 +48,7 @@ def serve(settings: Settings) -> None:
     """
     set_up(json_lines=settings.log_json, level=settings.log_level)
     keys = None if settings.api_key_file is None else Keys(settings.api_key_file)
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     desk = Desk(settings)
     server = _Server(application(desk, keys), desk)
     host, port = listener.getsockname()[:2]
@@ -57,16 +66,21 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         settings = desk.settings
-        protocol = connections(header_timeout=settings.header_timeout, most=settings.max_connections)
+        crowd = Crowd(
+            desk.metrics,
+            most=connections_that_fit(settings.max_connections),
+            header_timeout=settings.header_timeout,
+            body_timeout=settings.body_timeout,
+        )
         config = uvicorn.Config(
             app,
-            http=protocol,
+            http=cast("type[asyncio.Protocol]", functools.partial(Connection, crowd)),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=1,
             proxy_headers=False,
@@ -93,6 +107,11 @@ class _Server(uvicorn.Server):
         self._desk.ready = True
         _log.info("ready after %.1f s: %s", time.monotonic() - began, ", ".join(self._desk.hosting.served))
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _WATCH == 0:
+            self._watch()
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse what is new, answer what was accepted, then close."""
         self._desk.draining = True
@@ -104,13 +123,49 @@ class _Server(uvicorn.Server):
             seconds = time.monotonic() - began
             if seconds >= self._desk.settings.grace or (not self._desk.in_flight and seconds >= _LAME):
                 break
-            await asyncio.sleep(0.02)
+            self._watch()
+            await asyncio.sleep(_TURN)
         if self._desk.in_flight:
             _log.error("requests not answered within the grace time: %d", self._desk.in_flight)
         if self._loading is not None:
             self._loading.cancel()
+        await self._part(sockets or [])
         await super().shutdown(sockets)
         _log.info("ended")
+
+    async def _part(self, listeners: list[socket.socket]) -> None:
+        """Close so that nobody who could connect is left without a word.
+
+        A listener that is closed resets those who have connected and were not let in yet, and a connection that is
+        closed resets whoever has just asked. So all are let in, heard, and told.
+        """
+        for _ in range(BACKLOG):
+            if self.force_exit or not any(calling(listener) for listener in listeners):
+                break
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        for turn in range(_TURNS):
+            if self.force_exit or (turn > 1 and not any(connection.awaited for connection in self._connections)):
+                break
+            await asyncio.sleep(_TURN)
+        for connection in self._connections:
+            connection.shutdown()
+        for _ in range(_PARTING):
+            if self.force_exit or not self._connections:
+                break
+            await asyncio.sleep(_TURN)
+        for connection in self._connections:
+            if connection.transport.is_closing():
+                connection.transport.abort()
+
+    @property
+    def _connections(self) -> list[Connection]:
+        return cast("list[Connection]", list(self.server_state.connections))
+
+    def _watch(self) -> None:
+        for connection in self._connections:
+            connection.watch()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end; a second one does not wait."""
@@ -129,23 +184,3 @@ def served_name(word: str) -> tuple[str, str]:
     if word.startswith((".", "/", "~")) or Path(word).is_dir():
         return Path(word).expanduser().resolve().name.partition("@")[0], word
     return word.partition("@")[0], word
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise UsageError(f"--host {host}: {error.strerror}. Give an address of this machine.") from None
-    family, _, _, _, address = found[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"port {port} is in use. Give another with --port, or 0 for a free one.") from None
-        raise UsageError(f"cannot listen at {host} port {port}: {error.strerror}.") from None
-    listener.setblocking(False)
-    return listener

@@ -22,7 +22,7 @@ _PLACE = "trifold.trace"
 class Trace:
     """One request. began: on the clock of `time.monotonic`. The id only names it in logs and replies."""
 
-    id: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
     began: float = field(default_factory=time.monotonic)
     holder: Holder | None = None
     models: set[str] = field(default_factory=set)
@@ -33,8 +33,7 @@ class Trace:
     @staticmethod
     def begin(scope: Mapping[str, Any], given: bytes | None) -> Trace:
         """The trace of a new request, with the id that the client gave, if it is harmless."""
-        identifier = given.decode() if given is not None and _ID.fullmatch(given) else uuid.uuid4().hex
-        trace = Trace(identifier)
+        trace = Trace(given.decode()) if given is not None and _ID.fullmatch(given) else Trace()
         cast("dict[str, Any]", scope)[_PLACE] = trace
         return trace
 
@@ -53,6 +52,23 @@ class Trace:
                 compute += outcome.computing
                 queue = max(queue, outcome.waiting)
         self.parts = {"tokenise": prepare, "queue": queue, "compute": compute}
+
+    def facts(self, method: str, path: str, status: int) -> dict[str, object]:
+        """What the log says of it."""
+        facts: dict[str, object] = {
+            "method": method,
+            "path": path[:200],
+            "status": status,
+            "ms": round(1000 * self.seconds, 1),
+            "id": self.id,
+        }
+        if self.models:
+            facts["model"] = ",".join(sorted(self.models))
+        if self.holder is not None:
+            facts["key"] = self.holder.name
+        if self.reason is not None:
+            facts["refused"] = self.reason
+        return facts
 
     def server_timing(self) -> str:
         """The value of the `Server-Timing` header, in milliseconds."""
