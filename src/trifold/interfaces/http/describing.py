@@ -15,6 +15,7 @@ from trifold.wire import STATUS
 __all__ = [
     "ERROR",
     "OBJECT",
+    "SECONDS",
     "Description",
     "add",
     "described",
@@ -103,12 +104,15 @@ def path_parameter(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
 
 
+SECONDS = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)$"
+"""A positive number without an exponent, as `X-Timeout` has it."""
+
 _TIMEOUT: Mapping[str, Any] = {
     "name": "X-Timeout",
     "in": "header",
     "required": False,
-    "description": "Seconds that the client will wait; shortens the server's own deadline.",
-    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "description": "Seconds that the client will wait, without an exponent; shortens the server's own deadline.",
+    "schema": {"type": "string", "pattern": SECONDS, "maxLength": 40, "examples": ["2.5"]},
 }
 
 

@@ -20,6 +20,7 @@ from trifold.engine.loaded import Loaded
 from trifold.engine.service import Service
 from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
 from trifold.interfaces.http.bodies import Parsed, read_body
+from trifold.interfaces.http.describing import SECONDS
 from trifold.interfaces.http.metrics import Metrics
 from trifold.interfaces.http.parsing import object_in
 from trifold.interfaces.http.replies import Refusal
@@ -31,7 +32,6 @@ __all__ = ["JSON", "Desk"]
 
 JSON = "application/json"
 
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _KEYED = 1_000_000
 """Bytes of the largest request that is looked for among those in flight and the recent ones."""
 
@@ -140,10 +140,10 @@ class Desk:
         given = request.headers.get("x-timeout")
         if given is None:
             return self.settings.deadline
-        seconds = float(given) if _SECONDS.fullmatch(given) else 0.0
-        if not seconds:
+        given = given.strip(" \t")
+        if len(given) > 40 or not re.fullmatch(SECONDS, given):
             raise InvalidInput(f"X-Timeout: expected seconds such as 2.5, found {given[:40]!r}.", field="X-Timeout")
-        return min(seconds, self.settings.deadline)
+        return min(float(given), self.settings.deadline)
 
 
 def _too_late(seconds: float) -> DeadlineExceeded:

@@ -12,6 +12,7 @@ from trifold.tasks.qa.records import LONGEST_ANSWER, Reply
 __all__ = ["route"]
 
 _TEXT = {"type": "string", "minLength": 1, "pattern": r"\S"}
+_PASSAGE = {**_TEXT, "type": ["string", "null"]}
 _SCORE = {"type": "number", "minimum": 0, "maximum": 1}
 _REPORT = "The report was written by Ada Lovelace in 1843."
 
@@ -20,10 +21,10 @@ _REQUEST: Mapping[str, Any] = {
     "required": ["question"],
     "properties": {
         "question": {**_TEXT, "description": "What is asked."},
-        "passage": {**_TEXT, "description": "The text that the answer is quoted from. `context` means the same."},
-        "context": {**_TEXT, "description": "Another name of `passage`."},
+        "passage": {**_PASSAGE, "description": "The text that the answer is quoted from. `context` means the same."},
+        "context": {**_PASSAGE, "description": "Another name of `passage`."},
         "passages": {
-            "type": "array",
+            "type": ["array", "null"],
             "items": _TEXT,
             "minItems": 1,
             "description": "Several texts, read together: the best answer of all of them wins.",
@@ -48,7 +49,10 @@ _REQUEST: Mapping[str, Any] = {
         },
         "id": {"description": "Anything; ignored, so that rows of a file can be sent as they are."},
     },
-    "oneOf": [{"required": ["passage"]}, {"required": ["context"]}, {"required": ["passages"]}],
+    "oneOf": [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+        for name in ("passage", "context", "passages")
+    ],
     "additionalProperties": False,
 }
 
