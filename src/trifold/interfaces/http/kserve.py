@@ -1,8 +1,9 @@
-"""The Open Inference Protocol (KServe), version 2, over HTTP with JSON."""
+"""The Open Inference Protocol (KServe), version 2, over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,8 +13,9 @@ from starlette.responses import Response
 from trifold import __version__
 from trifold.engine.loaded import Loaded
 from trifold.errors import InvalidInput, ModelNotFound, WrongTask
+from trifold.interfaces.http.binary import EXTENSION, LENGTH, OCTETS, binary_reply, body_in, outputs_in_bytes
 from trifold.interfaces.http.describing import OBJECT, Description, add, described, path_parameter, reply_of
-from trifold.interfaces.http.desk import Desk
+from trifold.interfaces.http.desk import JSON, Desk
 from trifold.interfaces.http.replies import json_reply
 from trifold.interfaces.http.tensors import inputs_of, outputs_of, requests_in, tensors_of
 from trifold.task import Tabular
@@ -65,6 +67,9 @@ _RESPONSE: dict[str, Any] = {
         "outputs": {"type": "array", "items": _TENSOR},
     },
 }
+_INFER = f"""The first request that cannot be answered fails the whole call, as the protocol has it. Tensors may also
+travel as bytes, with `binary_data_size`, `binary_data` or `binary_data_output` among their parameters and
+`{LENGTH}` among the headers: the extension `{EXTENSION}`."""
 _EXAMPLE = {
     "inputs": [
         {"name": "question", "shape": [1], "datatype": "BYTES", "data": ["Who wrote it?"]},
@@ -78,7 +83,7 @@ def kserve(desk: Desk) -> APIRouter:
     router = APIRouter(tags=["KServe v2"])
 
     async def server(_: Request) -> Response:
-        return json_reply({"name": "trifold", "version": __version__, "extensions": []})
+        return json_reply({"name": "trifold", "version": __version__, "extensions": [EXTENSION]})
 
     async def metadata(request: Request) -> Response:
         loaded = _find(desk, request)
@@ -98,26 +103,34 @@ def kserve(desk: Desk) -> APIRouter:
         return json_reply({"name": request.path_params["model"], "ready": True})
 
     async def infer(request: Request) -> Response:
-        body = await desk.body(request)
+        parse = partial(
+            body_in,
+            length=request.headers.get(LENGTH),
+            values=desk.most_values,
+            elements=desk.settings.max_items,
+        )
+        body = await desk.parsed(request, parse, (JSON, OCTETS))
         loaded = _find(desk, request)
         identifier, wanted = _addressing(body)
         tabular = _tabular(loaded)
         raws = requests_in(body, tabular.columns({}), desk.settings.max_items)
         columns = tabular.columns({k: v for k, v in raws[0].items() if k in tabular.columns({}).options})
-        tensors_of([], columns, wanted)  # names that are unknown are refused before anything is computed
+        tensors = tensors_of([], columns, wanted)  # names that are unknown are refused before anything is computed
+        in_bytes = outputs_in_bytes(body)
         outcomes = await desk.ask(request, [desk.asked(loaded, raw) for raw in raws])
         for outcome in outcomes:
             if isinstance(outcome.reply, Exception):
                 raise outcome.reply
         rows = [{**tabular.cells(outcome.reply), "model": loaded.version} for outcome in outcomes]
-        return json_reply(
-            {
-                **({} if identifier is None else {"id": identifier}),
-                "model_name": request.path_params["model"],
-                "model_version": loaded.version.rpartition("@")[2],
-                "outputs": tensors_of(rows, columns, wanted),
-            }
-        )
+        reply = {
+            **({} if identifier is None else {"id": identifier}),
+            "model_name": request.path_params["model"],
+            "model_version": loaded.version.rpartition("@")[2],
+            "outputs": tensors_of(rows, columns, wanted),
+        }
+        if any(in_bytes(tensor["name"]) for tensor in tensors):
+            return binary_reply(reply, in_bytes)
+        return json_reply(reply)
 
     add(router, "GET", "/v2", server, _described("The server", "server", also=()))
     for path, word, parameters in (
@@ -139,9 +152,9 @@ def kserve(desk: Desk) -> APIRouter:
             infer,
             described(
                 "Infer: one element of each tensor for each request",
-                {200: reply_of(_RESPONSE, 'One element of each tensor for each reply; empty cells are "" or -1.')},
+                {200: _inferred()},
                 operation=f"infer{word}",
-                text="The first request that cannot be answered fails the whole call, as the protocol has it.",
+                text=_INFER,
                 body=_REQUEST,
                 examples={"A question": _EXAMPLE},
                 parameters=parameters,
@@ -149,6 +162,12 @@ def kserve(desk: Desk) -> APIRouter:
             ),
         )
     return router
+
+
+def _inferred() -> dict[str, Any]:
+    reply = reply_of(_RESPONSE, 'One element of each tensor for each reply; empty cells are "" or -1.')
+    reply["content"][OCTETS] = {"schema": {"type": "string", "format": "binary"}}
+    return reply
 
 
 def _described(
