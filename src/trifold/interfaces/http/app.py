@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trifold import __version__
 from trifold.interfaces.http.answering import answering, hugging
@@ -43,10 +43,7 @@ def application(desk: Desk, keys: Keys | None) -> ASGIApp:
     """The whole server. Raises UsageError for settings that cannot be."""
     settings = desk.settings
     hosts = Hosts(settings.host, settings.allowed_hosts, settings.cors_origins)
-    inner: FastAPI = api(desk)
-    if find_spec("opentelemetry") and find_spec("opentelemetry.instrumentation"):
-        _instrument(inner)
-    app: ASGIApp = Door(inner, keys)
+    app: ASGIApp = Door(_traced(api(desk)), keys)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -130,10 +127,23 @@ def _methods(request: Request) -> list[str]:
     return sorted([*methods, "HEAD"] if "GET" in methods else methods)
 
 
-def _instrument(app: FastAPI) -> None:
-    """Trace requests with OpenTelemetry, where its instrumentation is installed; it sends nothing unless set up to."""
-    if find_spec("opentelemetry.instrumentation.fastapi") is None:
-        return
+def _traced(app: FastAPI) -> ASGIApp:
+    """An app whose requests OpenTelemetry traces, where its instrumentation is installed; nothing is sent unless an
+    exporter is set up.
+    """
+    packages = ("opentelemetry", "opentelemetry.instrumentation", "opentelemetry.instrumentation.fastapi")
+    if not all(map(find_spec, packages)):  # in this order: to look for a package within one that is missing fails
+        return app
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    FastAPIInstrumentor.instrument_app(app, excluded_urls="v2/health,metrics")
+    FastAPIInstrumentor.instrument_app(
+        app,
+        excluded_urls=r"//[^/]*/v2/health/,//[^/]*/metrics$",  # of whole addresses: a host or model may be called so
+        exclude_spans=["receive", "send"],
+    )
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["query_string"] = b""  # nothing is read from there, and a key that was put there is not for others to see
+        await app(scope, receive, send)
+
+    return traced
