@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -33,16 +34,23 @@ class Serving:
     """A server on a free port of loopback, ended with SIGTERM.
 
     flags: of `trifold serve`. env: variables beside this process's own, of which none of trifold's are kept. check:
-    whether the end asserts exit code 0 and a log without tracebacks. ready: whether to wait for the models.
+    whether the end asserts exit code 0 and a log without tracebacks. ready: whether to wait for the models. files: how
+    many files it may open, and how many it may allow itself.
     """
 
     def __init__(
-        self, *flags: str, env: Mapping[str, str] | None = None, check: bool = True, ready: bool = True
+        self,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        ready: bool = True,
+        files: tuple[int, int] | None = None,
     ) -> None:
         self._flags = flags
         self._env = dict(env or {})
         self._check = check
         self._ready = ready
+        self._files = files
         self.url = ""
         self.port = 0
 
@@ -59,6 +67,8 @@ class Serving:
                 stderr=stream,
                 env=environment,
             )
+        if self._files is not None:  # before it has read its own limits, which takes it a second
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, self._files)
         try:
             self._start()
         except BaseException:
@@ -98,6 +108,17 @@ class Serving:
     def log(self) -> str:
         """Everything that the server has written."""
         return self._log.read_text("utf-8", errors="backslashreplace")
+
+    @property
+    def files(self) -> int:
+        """How many files it has open, connections among them."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    @property
+    def seconds(self) -> float:
+        """Processor time that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self, *, peak: bool = False) -> float:
         """Resident memory in MB of 10^6 bytes, now or at its highest so far."""
@@ -195,47 +216,55 @@ class Wire:
 
     def __init__(self, server: Serving, timeout: float = 20) -> None:
         """timeout: seconds to wait for the server's next byte."""
-        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def send(self, content: bytes) -> None:
-        self._socket.sendall(content)
+        self.socket.sendall(content)
 
     def reply(self, *, bodiless: bool = False) -> Reply:
         """The next reply that is final. bodiless: to a HEAD request.
 
         Raises EOFError when the server hangs up instead, OSError when it does so rudely or says nothing.
         """
+        status, headers = self.head()
+        size = 0 if bodiless or status == 204 else int(headers["content-length"])
+        return Reply(status, headers, self.read(size))
+
+    def head(self) -> tuple[int, dict[str, str]]:
+        """Status and headers of the next reply that is final; raises as `reply`."""
         status = 100
         while status < 200:
             first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
             status = int(first.split()[1])
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        size = 0 if bodiless or status == 204 else int(headers["content-length"])
+        return status, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    def read(self, size: int) -> bytes:
+        """So many bytes of a body; raises as `reply`."""
         while len(self._received) < size:
             self._more()
         body, self._received = self._received[:size], self._received[size:]
-        return Reply(status, headers, body)
+        return body
 
     def within(self, seconds: float) -> Self:
         """Itself, from now on waiting for the server's next byte no longer than this."""
-        self._socket.settimeout(seconds)
+        self.socket.settimeout(seconds)
         return self
 
     def hangs_up(self, seconds: float) -> bool:
         """Whether the server ends the connection within these seconds; whatever it says until then is not kept."""
         limit = time.monotonic() + seconds
         while (left := limit - time.monotonic()) > 0:
-            self._socket.settimeout(left)
+            self.socket.settimeout(left)
             try:
-                if not self._socket.recv(65_536):
+                if not self.socket.recv(65_536):
                     return True
             except TimeoutError:
                 return False
@@ -250,7 +279,7 @@ class Wire:
         return found
 
     def _more(self) -> None:
-        part = self._socket.recv(65_536)
+        part = self.socket.recv(65_536)
         if not part:
             raise EOFError("the server hung up")
         self._received += part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -117,3 +118,33 @@ def test_who_never_reads_the_replies_does_not_fill_the_memory(impatient: Serving
         answers(impatient)
         assert impatient.memory() - before < 60
     assert watch.worst < 1
+
+
+BUNDLE = b"/docs/swagger-ui-bundle.js"
+
+
+def narrow(server: Serving) -> Wire:
+    """A connection that takes little before it is read."""
+    wire = Wire(server, 5)
+    wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    return wire
+
+
+def test_who_takes_nothing_of_a_reply_is_left(impatient: Serving) -> None:
+    with narrow(impatient) as wire:
+        wire.send(get(BUNDLE) * 20)
+        time.sleep(2)
+        assert wire.hangs_up(2)
+
+
+def test_who_takes_replies_slowly_gets_them_whole(impatient: Serving) -> None:
+    size = len(impatient.get(BUNDLE.decode())[2].encode())
+    with narrow(impatient) as wire:
+        wire.send(get(BUNDLE) * 5)
+        for _ in range(5):
+            status, headers = wire.head()
+            assert (status, headers["content-length"]) == (200, str(size))
+            for _ in range(size // 65_536):
+                wire.read(65_536)
+                time.sleep(0.02)
+            wire.read(size % 65_536)

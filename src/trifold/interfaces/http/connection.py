@@ -183,6 +183,7 @@ class Connection(Pipelined):
 
     def _say(self, kind: str, message: str) -> None:
         trace = Trace(began=self._since)
+        self._crowd.refused(kind, trace)
         body = json.dumps({"error": message, "error_type": kind}).encode()
         headers = [
             *self.server_state.default_headers,
@@ -196,4 +197,3 @@ class Connection(Pipelined):
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[STATUS[kind]] + lines + b"\r\n" + body)
         self.transport.close()
-        self._crowd.refused(kind, trace)

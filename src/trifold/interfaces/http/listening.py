@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
-import select
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 from trifold.errors import UsageError
 from trifold.interfaces.http.crowd import GUESTS
 
-__all__ = ["BACKLOG", "calling", "connections_that_fit", "listen"]
+__all__ = ["BACKLOG", "connections_that_fit", "listen", "waiting"]
 
 BACKLOG = 2048
 _OTHER_FILES = 128
@@ -41,9 +42,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def calling(listener: socket.socket) -> bool:
-    """Whether somebody has connected who was not let in yet."""
-    return bool(select.select([listener], [], [], 0)[0])
+def waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Connections that were made and not let in yet."""
+    with suppress(OSError):  # there are no more
+        while True:
+            yield listener.accept()[0]
 
 
 def connections_that_fit(most: int) -> int:

@@ -20,7 +20,7 @@ from trifold.interfaces.http.connection import Connection
 from trifold.interfaces.http.crowd import Crowd
 from trifold.interfaces.http.desk import Desk
 from trifold.interfaces.http.keys import Keys
-from trifold.interfaces.http.listening import BACKLOG, calling, connections_that_fit, listen
+from trifold.interfaces.http.listening import BACKLOG, connections_that_fit, listen, waiting
 from trifold.interfaces.http.logs import set_up
 from trifold.interfaces.http.settings import Settings
 
@@ -66,7 +66,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         settings = desk.settings
-        crowd = Crowd(
+        self._crowd = Crowd(
             desk.metrics,
             most=connections_that_fit(settings.max_connections),
             header_timeout=settings.header_timeout,
@@ -74,7 +74,7 @@ class _Server(uvicorn.Server):
         )
         config = uvicorn.Config(
             app,
-            http=cast("type[asyncio.Protocol]", functools.partial(Connection, crowd)),
+            http=cast("type[asyncio.Protocol]", functools.partial(Connection, self._crowd)),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -137,35 +137,41 @@ class _Server(uvicorn.Server):
         """Close so that nobody who could connect is left without a word.
 
         A listener that is closed resets those who have connected and were not let in yet, and a connection that is
-        closed resets whoever has just asked. So all are let in, heard, and told.
+        closed resets whoever has just asked. So all are let in, heard, and told. Between the last look for somebody
+        and the closing nothing else may happen.
         """
-        for _ in range(BACKLOG):
-            if self.force_exit or not any(calling(listener) for listener in listeners):
-                break
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        found = [connection for listener in listeners for connection in waiting(listener)]
         for server in self.servers:
             server.close()
+        for connection in found:
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._connection, connection)
         for turn in range(_TURNS):
-            if self.force_exit or (turn > 1 and not any(connection.awaited for connection in self._connections)):
+            if self.force_exit or (turn > 1 and not any(client.awaited for client in self._connections)):
                 break
             await asyncio.sleep(_TURN)
-        for connection in self._connections:
-            connection.shutdown()
+        for client in self._connections:
+            client.shutdown()
         for _ in range(_PARTING):
             if self.force_exit or not self._connections:
                 break
             await asyncio.sleep(_TURN)
-        for connection in self._connections:
-            if connection.transport.is_closing():
-                connection.transport.abort()
+        for client in self._connections:
+            if client.transport.is_closing():
+                client.transport.abort()
+
+    def _connection(self) -> Connection:
+        state = self.server_state
+        return Connection(self._crowd, self.config, state, self.lifespan.state, asyncio.get_running_loop())
 
     @property
     def _connections(self) -> list[Connection]:
         return cast("list[Connection]", list(self.server_state.connections))
 
     def _watch(self) -> None:
-        for connection in self._connections:
-            connection.watch()
+        for client in self._connections:
+            client.watch()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end; a second one does not wait."""
