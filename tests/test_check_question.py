@@ -39,6 +39,7 @@ GOOD = {"question": "q", "passage": "p"}
         ({**GOOD, "max_answer_len": 10**9}, "max_answer_len", "whole number"),
         ({**GOOD, "always_answer": 1}, "always_answer", "expected true or false"),
         ({**GOOD, "topk": 1}, "topk", "unknown field 'topk'"),
+        ({**GOOD, "x" * 10_000: 1}, "x" * 60, r"unknown field 'x{59}\. A question has"),
         ({"question": "why " * 100, "passage": "p"}, "question", "at most 61 tokens leave room"),
     ],
 )
@@ -46,6 +47,12 @@ def test_bad_input_is_refused_with_its_field_and_remedy(raw: dict[str, Any], fie
     with pytest.raises(InvalidInput, match=says) as caught:
         TASK.check(raw, LIMITS)
     assert caught.value.field == field
+
+
+def test_a_question_that_is_too_long_is_refused_before_it_is_tokenised() -> None:
+    with pytest.raises(InvalidInput, match="question: at most 12,800 characters, found 800,000") as caught:
+        TASK.check({"question": "why " * 200_000, "passage": "p"}, Limits())
+    assert caught.value.field == "question"
 
 
 def test_the_context_of_squad_is_a_passage() -> None:
