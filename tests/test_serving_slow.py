@@ -137,6 +137,16 @@ def test_who_takes_nothing_of_a_reply_is_left(impatient: Serving) -> None:
         assert wire.hangs_up(2)
 
 
+def test_a_crowd_that_takes_nothing_of_a_large_reply_shares_it() -> None:
+    with Serving() as server, ExitStack() as stack:
+        before = server.memory()
+        for _ in range(100):
+            wire = stack.enter_context(narrow(server))
+            wire.send(get(BUNDLE) * 20)
+        answers(server)
+        assert server.memory() - before < 40
+
+
 def test_who_takes_replies_slowly_gets_them_whole(impatient: Serving) -> None:
     size = len(impatient.get(BUNDLE.decode())[2].encode())
     with narrow(impatient) as wire:

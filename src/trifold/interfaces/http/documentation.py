@@ -24,6 +24,7 @@ def documentation() -> APIRouter:
     """Swagger UI from the package fastapi-offline, which carries its files."""
     router = APIRouter(include_in_schema=False)
     place = files("fastapi_offline") / "static"
+    contents = {name: (place / name).read_bytes() for name in _FILES}  # once: whoever reads slowly holds no copy
 
     async def page(_: Request) -> Response:
         return get_swagger_ui_html(
@@ -40,7 +41,7 @@ def documentation() -> APIRouter:
         if name not in _FILES:
             raise Refusal("not_found", f"no such file: {name[:80]!r}.")
         headers = {"Cache-Control": "public, max-age=86400"}
-        return Response((place / name).read_bytes(), media_type=_FILES[name], headers=headers)
+        return Response(contents[name], media_type=_FILES[name], headers=headers)
 
     router.add_api_route("/docs", safely(page), methods=["GET"], response_model=None)
     router.add_api_route("/docs/{name}", safely(asset), methods=["GET"], response_model=None)
