@@ -48,6 +48,7 @@ def test_keys_are_never_shown(keys: Path, flags: tuple[str, ...]) -> None:
             for header in ("Authorization", "Cookie", "X-Timeout", "Content-Type", "User-Agent", "Referer"):
                 server.ask(headers={header: key})
             server.ask(path=f"{ONE}?key={key}", headers={"X-API-Key": key, "X-Request-ID": key})
+            server.ask(headers={"X-API-Key": key, "X-Request-ID": key, "Host": "evil.example"})
         with Wire(server) as wire:
             wire.send(post(GOOD, ONE, b"X-API-Key: %s\r\n" % OLD.encode(), b"bad header\r\n"))
             checked(wire.reply(), (400,), "bad header")

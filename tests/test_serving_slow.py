@@ -75,6 +75,16 @@ def test_no_connection_is_held_for_ever(impatient: Serving) -> None:
     assert held == []
 
 
+def test_a_body_that_nobody_reads_leaves_the_connection_as_it_was(impatient: Serving) -> None:
+    with Wire(impatient, 5) as wire:
+        wire.send(post(b"", "/v1/nowhere", size=10))
+        checked(wire.reply(), (404,), "before the body")
+        wire.send(b"0123456789")
+        time.sleep(1)
+        wire.send(LIVE)
+        checked(wire.reply(), (200,), "after it")
+
+
 def test_a_crowd_of_slow_senders(impatient: Serving) -> None:
     """More than may be connected: what was connected before is answered meanwhile, and everybody soon after."""
     with Watch(impatient) as watch, Wire(impatient) as friend, ExitStack() as stack:

@@ -104,6 +104,11 @@ class Connection(Pipelined):
         elif self._guest:
             self.cycle.keep_alive = False
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.ended:
+            self._arrived()  # the rest of a body that nobody read
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing() or not self.answered:

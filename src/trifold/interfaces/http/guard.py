@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,7 +36,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        trace = Trace.begin(scope, headers.get(b"x-request-id"))
+        name = headers.get(b"x-request-id")
+        key = _key(headers).encode("latin-1")
+        trace = Trace.begin(scope, None if name is not None and key and key in name else name)  # else the log shows it
         status = CLIENT_LEFT
 
         async def reply(message: Message) -> None:
@@ -105,22 +107,22 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._keys is not None and not _is_open(scope["path"]):
-            headers = dict(scope["headers"])
-            bearer = headers.get(b"authorization", b"").decode("latin-1")
-            key = headers.get(b"x-api-key", b"").decode("latin-1")
-            if not key and bearer[:7].lower() == "bearer ":
-                key = bearer[7:].strip()
-            trace = trace_of(scope)
-            if key and key in trace.id:  # a name that would show the key in the log
-                trace.id = uuid.uuid4().hex
+            key = _key(dict(scope["headers"]))
             holder = self._keys.holder(key)
             if holder is None:
                 message = "the key is unknown." if key else "a key is needed: Authorization: Bearer KEY."
                 refusal = Refusal("unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
                 await refused(refusal, scope)(scope, receive, send)
                 return
-            trace.holder = holder
+            trace_of(scope).holder = holder
         await self._app(scope, receive, send)
+
+
+def _key(headers: Mapping[bytes, bytes]) -> str:
+    """The key that a request brings."""
+    bearer = headers.get(b"authorization", b"").decode("latin-1")
+    key = headers.get(b"x-api-key", b"").decode("latin-1")
+    return bearer[7:].strip() if not key and bearer[:7].lower() == "bearer " else key
 
 
 def _is_open(path: str) -> bool:
