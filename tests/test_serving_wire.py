@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import time
 from collections.abc import Iterator
 
@@ -115,6 +117,36 @@ def test_the_wire(server: Serving, name: str) -> None:
         for status in statuses:
             checked(wire.reply(), (status,), name)
     answers(server)
+
+
+PIECES: tuple[tuple[bytes, int], ...] = (
+    (LIVE, 200),
+    (post(GOOD), 200),
+    (chunked(GOOD), 200),
+    (chunked(GOOD, end=b"0\r\nX: y\r\n\r\n"), 200),
+    (post(GOOD, ONE, UPGRADE), 200),
+    (chunked(GOOD, UPGRADE), 200),
+    (get(b"/v2/health/live", HOST, WEBSOCKET), 200),
+    (post(LIVE * 3), 400),
+    (post(b"\r\n\r\n" * 900), 400),
+    (chunked(b"\r\n\r\n" * 900 + LIVE), 400),
+    (post(LIVE, "/v1/nowhere"), 404),
+    (get(b"/v2/health/live", HOST, b"Content-Length: %d\r\n" % len(LIVE)) + LIVE, 200),
+    (b"\r\n" + LIVE, 200),
+)
+
+
+def test_requests_sent_ahead_are_answered_in_order_however_the_bytes_are_cut(server: Serving) -> None:
+    rng = random.Random(7)
+    for _ in range(60):
+        chosen = rng.choices(PIECES, k=12)
+        content = b"".join(piece for piece, _ in chosen) + NOISE
+        cuts = sorted(rng.randrange(len(content)) for _ in range(rng.randrange(12)))
+        with Wire(server) as wire:
+            for begin, end in itertools.pairwise([0, *cuts, len(content)]):
+                wire.send(content[begin:end])
+            assert [wire.reply().status for _ in range(13)] == [*(status for _, status in chosen), 400]
+            assert wire.hangs_up(2)
 
 
 @pytest.mark.parametrize("headers", [(), (UPGRADE,), (WEBSOCKET,)])

@@ -111,12 +111,12 @@ class Connection(Pipelined):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.is_closing() or not self.answered:
+        if self.transport.is_closing():
             return
-        if self._refusal is not None:
+        if self.answered and self._refusal is not None:
             self._say(*self._refusal)
             return
-        if not self.ended:
+        if self.answered and not self.ended:
             self._wait()  # for the rest of a body that nobody read
         self.go_on()
 

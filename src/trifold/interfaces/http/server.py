@@ -147,14 +147,14 @@ class _Server(uvicorn.Server):
         for connection in found:
             connection.setblocking(False)
             await loop.connect_accepted_socket(self._connection, connection)
-        for turn in range(_TURNS):
+        for turn in range(2 if self._desk.in_flight else _TURNS):  # the grace time is over, where something is left
             if self.force_exit or (turn > 1 and not any(client.awaited for client in self._connections)):
                 break
             await asyncio.sleep(_TURN)
         for client in self._connections:
             client.shutdown()
         for _ in range(_PARTING):
-            if self.force_exit or not self._connections:
+            if self.force_exit or not any(client.transport.is_closing() for client in self._connections):
                 break
             await asyncio.sleep(_TURN)
         for client in self._connections:
