@@ -10,10 +10,14 @@ from typing import Any, Literal
 
 from trifold.engine.loaded import Loaded
 
-__all__ = ["Asked", "Bounds", "Call", "Flight", "Outcome", "Source"]
+__all__ = ["SHORT", "Asked", "Bounds", "Call", "Flight", "Outcome", "Source"]
 
 Source = Literal["computed", "shared", "recent"]
 """Where a reply comes from: computed for this request, for an equal one at the same time, or remembered."""
+
+
+SHORT = 6_000
+"""Bytes of a call's text that queue as short work: about a batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from trifold.engine.calls import Asked, Bounds, Call, Flight, Outcome
+from trifold.engine.admission import admit
+from trifold.engine.calls import SHORT, Asked, Bounds, Call, Flight, Outcome
 from trifold.engine.computing import as_item_error, compute, decode
 from trifold.engine.executor import executor, threads
 from trifold.engine.load import Load
@@ -17,13 +17,10 @@ from trifold.engine.planner import Budget, length
 from trifold.engine.recent import Recent, footprint
 from trifold.engine.runner import CPU_BUDGET
 from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
-from trifold.errors import DeadlineExceeded, EngineError, NotReady, Overloaded
+from trifold.errors import DeadlineExceeded, EngineError, NotReady
 from trifold.task import Limits
 
 __all__ = ["Bounds", "Service"]
-
-_SHORT = 6_000
-"""Bytes of a call's text that queue as short work: about a batch."""
 
 
 class Service:
@@ -92,7 +89,9 @@ class Service:
             call.settle(index, outcome)
         if fresh:
             with self._lock:
-                self._admit(call, fresh)
+                new = [asked[i] for i in fresh]
+                now = time.monotonic()
+                admit(call, new, now, calls=self.calls, size=self._size, bounds=self._bounds, load=self._load)
                 self._queue(call, fresh)
         for _, outcome in outcomes:
             self._meter.replied(outcome)
@@ -116,28 +115,6 @@ class Service:
     def _remembered(self, one: Asked) -> Any:
         return None if one.key is None else self._recent.get((one.loaded.digest, one.key))
 
-    def _admit(self, call: Call, fresh: Sequence[int]) -> None:
-        if not self._calls:
-            return
-        full = len(self._calls) >= self._bounds.calls or self._size + call.size > self._bounds.size
-        late = call.deadline is not None and self._done_at(call, fresh) > call.deadline
-        if full or late:
-            seconds = self._load.wait(long=call.size > _SHORT)
-            why = "no more may wait" if full else "this call would not be answered in its time"
-            raise Overloaded(
-                f"the queue is full: calls waiting {len(self._calls):,}, work for {max(seconds, 0.1):.1f} s; {why}. "
-                "Try again later.",
-                retry_after=max(1.0, seconds),
-            )
-
-    def _done_at(self, call: Call, fresh: Sequence[int]) -> float:
-        """When a call would be done, about, on the clock of `time.monotonic`."""
-        costs: dict[str, int] = defaultdict(int)
-        for one in (call.asked[index] for index in fresh):
-            costs[one.loaded.version] += self._load.estimate(one.loaded.version, one.size)
-        long = call.size > _SHORT
-        return time.monotonic() + max(self._load.done(version, cost, long=long) for version, cost in costs.items())
-
     def _queue(self, call: Call, fresh: Sequence[int]) -> None:
         jobs = self._calls[call] = set()
         self._recount()
@@ -146,7 +123,7 @@ class Service:
             one = call.asked[index]
             key = None if one.key is None else (one.loaded.digest, one.key)
             job = None if key is None else self._keys.get(key)
-            long = size + one.size > _SHORT
+            long = size + one.size > SHORT
             if job is None:
                 size += one.size
                 job = self._fly(Job(one.loaded, one.raw, call, long, 0, time.monotonic()), Flight(one.size, key))
