@@ -17,7 +17,7 @@ Source = Literal["computed", "shared", "recent"]
 
 
 SHORT = 6_000
-"""Bytes of a call's text that queue as short work: about a batch."""
+"""Bytes of a call's text that queue as short work: a few windows of tokens."""
 
 
 @dataclass(frozen=True, slots=True)

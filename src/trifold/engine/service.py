@@ -15,12 +15,16 @@ from trifold.engine.load import Load
 from trifold.engine.meter import Careful, Meter, Unmetered
 from trifold.engine.planner import Budget, length
 from trifold.engine.recent import Recent, footprint
-from trifold.engine.runner import CPU_BUDGET
 from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
 from trifold.errors import DeadlineExceeded, EngineError, NotReady
 from trifold.task import Limits
 
 __all__ = ["Bounds", "Service"]
+
+_SMALL = Budget(batch=256, padding=0, lookahead=0)
+"""Texts of a sentence or two are computed together, longer ones each alone: on a processor large batches gain nothing,
+and the first of a batch waits for the last.
+"""
 
 
 class Service:
@@ -35,7 +39,7 @@ class Service:
         *,
         limits: Limits | None = None,
         bounds: Bounds | None = None,
-        budget: Budget = CPU_BUDGET,
+        budget: Budget = _SMALL,
         recent: int = 0,
         meter: Meter | None = None,
     ) -> None:
