@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ def program() -> int:
     then wait for that thread for ever. Everything that matters is on the disk by then.
     """
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done, and the exit code is to say so
     if code == _INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
