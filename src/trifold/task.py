@@ -27,6 +27,8 @@ __all__ = [
     "Host",
     "Kind",
     "Limits",
+    "Panel",
+    "Paneled",
     "Payload",
     "Plugin",
     "Progress",
@@ -226,6 +228,28 @@ class Servable(Protocol):
 
     def routes(self) -> Sequence[Route]:
         """The paths of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a task adds to the web page: static files, which are served at `page/tasks/NAME/` of the page's address.
+
+    files: the folder that holds them. script: the module in it that the page loads; it finds the modules of the page
+    itself at `../../`, and adds its panel by what these offer.
+    """
+
+    files: Path
+    script: str
+
+
+@runtime_checkable
+class Paneled(Protocol):
+    """A plugin that has a panel of the web page."""
+
+    name: str
+
+    def panel(self) -> Panel:
+        """The files of the panel."""
 
 
 class Fetch(Protocol):

@@ -28,7 +28,7 @@ def _option(*names: str, **details: Any) -> Callable[[Command], Command]:
 
 
 @click.command(
-    short_help="Answer over HTTP: the REST API.",
+    short_help="Answer over HTTP: the web page and the REST API.",
     epilog="""\b
 Examples:
   trifold serve
@@ -81,8 +81,10 @@ SIGTERM and Ctrl-C answer what was accepted, refuse what is new, and end within 
 @_option("--grace", type=_SECONDS, default=30, help="Seconds to answer what was accepted after SIGTERM.")
 @_option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", help="What to log.")
+@_option("--no-web", is_flag=True, help="Without the web page.")
+@_option("--browser", is_flag=True, help="Open the web page in a browser once it is ready.")
 @_option("--no-docs", is_flag=True, help="Without /docs and /openapi.json.")
-def serve(models: tuple[str, ...], open_: bool, no_docs: bool, **given: Any) -> None:
+def serve(models: tuple[str, ...], open_: bool, no_web: bool, no_docs: bool, **given: Any) -> None:
     """Answer questions over HTTP, for many callers at once.
 
     All models are loaded and warm before /v2/health/ready says so. Requests are batched together, refused with 429 and
@@ -93,4 +95,4 @@ def serve(models: tuple[str, ...], open_: bool, no_docs: bool, **given: Any) -> 
         from trifold.interfaces.http.settings import Settings
     except ImportError as error:
         raise MissingExtra("trifold serve", "serve") from error
-    run(Settings(models=models or ("default",), open=open_, docs=not no_docs, **given))
+    run(Settings(models=models or ("default",), open=open_, web=not no_web, docs=not no_docs, **given))

@@ -25,9 +25,10 @@ from trifold.interfaces.http.hosts import Hosts
 from trifold.interfaces.http.keys import Keys
 from trifold.interfaces.http.kserve import kserve
 from trifold.interfaces.http.operations import administration, health, operations
+from trifold.interfaces.http.pages import pages
 from trifold.interfaces.http.replies import Refusal, refused
 from trifold.plugins import installed
-from trifold.task import Route, Servable
+from trifold.task import Paneled, Route, Servable
 from trifold.wire import STATUS
 
 __all__ = ["api", "application"]
@@ -78,6 +79,9 @@ def api(desk: Desk) -> FastAPI:
         app.include_router(router)
     if desk.settings.docs:
         app.include_router(documentation())
+    if desk.settings.web:
+        panels = {name: one.panel() for name, one in installed().items() if isinstance(one, Paneled)}
+        app.include_router(pages(panels))
     _describe(app)
     return app
 

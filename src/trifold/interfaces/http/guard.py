@@ -17,7 +17,8 @@ from trifold.interfaces.http.trace import Trace, trace_of
 
 __all__ = ["HEALTH", "REFUSAL", "Door", "Guard"]
 
-_OPEN = ("/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs")
+_OPEN = ("/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs", "/")
+_OPEN_FILES = ("/docs/", "/page/")
 HEALTH = ("/v2/health/live", "/v2/health/ready")
 REFUSAL = "trifold.refusal"
 """Where a connection leaves, in the scope of a request, the Refusal that it has against it."""
@@ -126,4 +127,5 @@ def _key(headers: Mapping[bytes, bytes]) -> str:
 
 
 def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith("/docs/")
+    """Whether no key is needed: for what says nothing of this server's texts. The page itself asks for the key."""
+    return path in _OPEN or path.startswith(_OPEN_FILES)

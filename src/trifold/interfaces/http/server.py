@@ -7,6 +7,7 @@ import functools
 import logging
 import socket
 import time
+import webbrowser
 from types import FrameType
 from typing import cast
 
@@ -50,12 +51,14 @@ def serve(settings: Settings) -> None:
     keys = None if settings.api_key_file is None else Keys(settings.api_key_file)
     listener = listen(settings.host, settings.port)
     desk = Desk(settings)
-    server = _Server(application(desk, keys), desk)
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    server = _Server(application(desk, keys), desk, f"{address}/" if settings.browser else None)
     # Whatever is logged: with --port 0 nothing else tells the address.
-    docs = f" ({address}/docs describes the API)" if settings.docs else ""
-    click.echo(f"trifold listens at {address}{docs}", err=True)
+    page = "open it in a browser" if settings.web else ""
+    docs = f"{address}/docs describes the API" if settings.docs else ""
+    more = "; ".join(filter(None, (page, docs)))
+    click.echo(f"trifold listens at {address}{'/' if page else ''}{f' ({more})' if more else ''}", err=True)
     server.run(sockets=[listener])
     if server.failure is not None:
         raise server.failure
@@ -64,7 +67,8 @@ def serve(settings: Settings) -> None:
 class _Server(uvicorn.Server):
     """uvicorn's server, which loads the models once it listens, and drains before it ends."""
 
-    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+    def __init__(self, app: ASGIApp, desk: Desk, page: str | None) -> None:
+        """page: an address to open in a browser once the models are ready."""
         settings = desk.settings
         self._crowd = Crowd(
             desk.metrics,
@@ -88,6 +92,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.failure: TrifoldError | None = None
         self._desk = desk
+        self._page = page
         self._loading: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -106,6 +111,8 @@ class _Server(uvicorn.Server):
             return
         self._desk.ready = True
         _log.info("ready after %.1f s: %s", time.monotonic() - began, ", ".join(self._desk.hosting.served))
+        if self._page is not None:
+            await asyncio.to_thread(webbrowser.open, self._page)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _WATCH == 0:

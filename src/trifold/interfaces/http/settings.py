@@ -43,6 +43,8 @@ class Settings:
     log_json: bool = False
     log_level: str = "info"
     docs: bool = True
+    web: bool = True
+    browser: bool = False
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and self.api_key_file is None and not self.open:
@@ -50,6 +52,8 @@ class Settings:
                 f"--host {self.host} lets other machines in, and no keys are set up. Give --api-key-file FILE, "
                 "or --open to let everybody in."
             )
+        if self.browser and not self.web:
+            raise UsageError("--browser opens the page, which --no-web leaves out. Give one of them.")
         if self.max_passage_mb > self.max_body_mb:
             raise UsageError(
                 f"--max-passage-mb {self.max_passage_mb:g} does not fit in --max-body-mb {self.max_body_mb:g}. "
@@ -77,7 +81,17 @@ class Settings:
 
     def public(self) -> dict[str, Any]:
         """The settings that clients may know, as JSON types."""
-        hidden = {"models", "host", "port", "api_key_file", "allowed_hosts", "cors_origins", "log_json", "log_level"}
+        hidden = {
+            "models",
+            "host",
+            "port",
+            "api_key_file",
+            "allowed_hosts",
+            "cors_origins",
+            "log_json",
+            "log_level",
+            "browser",
+        }
         return {name: value for name, value in asdict(self).items() if name not in hidden}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import click
 
-    from trifold.task import Checkpoint, Route
+    from trifold.task import Checkpoint, Panel, Route
     from trifold.tasks.qa.task import QaTask
 
 __all__ = ["QaPlugin", "plugin"]
@@ -37,6 +37,11 @@ class QaPlugin:
         from trifold.tasks.qa.rest import route
 
         return [route()]
+
+    def panel(self) -> Panel:
+        from trifold.task import Panel
+
+        return Panel(Path(__file__).parent / "panel", "panel.js")
 
     def declines(self, name: str, config: Mapping[str, Any]) -> str | None:
         from trifold.tasks.qa.making.checkpoints import declines

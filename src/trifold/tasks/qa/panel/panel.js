@@ -1,0 +1,2 @@
+// The panel of question answering.
+export {};
