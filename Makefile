@@ -1,7 +1,8 @@
 # make run         set everything up and answer the questions of examples/
 # make test        set everything up and run the tests (what CI runs)
 # make test-full   the same with the long forms
-# make lint        style and types only
+# make lint        style and types only, those of the page's modules too
+# make screenshots write the pictures of the page that the README shows
 # make bench       speed against the transformers pipeline and LitServe, in environments of their own
 # make openapi     write docs/openapi.json from the server
 # make model       build the embedded model from its weights again (see recipes/)
@@ -12,22 +13,37 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The plain name `torch` brings gigabytes of CUDA libraries; this version has a CPU build where an index offers one.
 TORCH ?= torch==2.13.0
+# What the tests of the page need of the system: a browser, and fonts for emoji, Arabic, Hebrew, Devanagari, Chinese.
+BROWSER := chromium fonts-noto-color-emoji fonts-noto-core fonts-droid-fallback
 
-.PHONY: run test test-full lint bench openapi model clean
+.PHONY: run test test-full lint browser screenshots bench openapi model clean
 
 run: $(VENV)/.base
 	$(BIN)/python examples/tour.py
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev lint browser
 	$(BIN)/python -m pytest
 
-test-full: $(VENV)/.dev lint
+test-full: $(VENV)/.dev lint browser
 	$(BIN)/python -m pytest -m "full or not full"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python recipes/page_libraries.py
+	$(BIN)/python recipes/page_types.py
+
+# Only root can install it; where that cannot be, the tests that need it are skipped and say so.
+browser:
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -qq --yes --no-install-recommends $(BROWSER) >/dev/null \
+	    || echo 'Chromium could not be installed: the tests of the page are skipped.'; \
+	else echo 'There is no chromium here (on Debian: apt-get install $(BROWSER)): the tests of the page are skipped.'; fi
+
+screenshots: $(VENV)/.dev browser
+	$(BIN)/python recipes/screenshots.py
 
 bench: $(VENV)/.serve $(VENV)-peer/.done $(VENV)-litserve/.done
 	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
@@ -68,4 +84,4 @@ $(VENV)-litserve/.done: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-peer $(VENV)-litserve .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-peer $(VENV)-litserve .cache/npm .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
