@@ -13,7 +13,7 @@ import trifold
 
 SOURCE = Path(trifold.__file__).parent
 FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models", "tables", "remote"]
-BASEMENT = ["plugins", "printable", "jsontext", "task", "wire", "errors"]
+BASEMENT = ["plugins", "printable", "jsontext", "correction", "task", "wire", "errors"]
 
 
 def imports(path: Path) -> set[str]:

@@ -269,10 +269,13 @@ def test_a_model_is_exchanged_under_load_without_a_failed_request(tmp_path: Path
         assert {model for _, model in seen} == {"default@0", "other@1"}
 
 
+_OTHERWISE = {"open_": "open", "no_docs": "docs", "no_web": "web", "no_corrections": "keep_corrections"}
+
+
 def test_the_flags_have_the_settings_defaults_and_twins_in_the_environment() -> None:
     own = {entry.name: entry.default for entry in fields(Settings)}
     for option in serve.params:
-        name = {"open_": "open", "no_docs": "docs", "no_web": "web"}.get(str(option.name), str(option.name))
+        name = _OTHERWISE.get(str(option.name), str(option.name))
         assert name in own, name
         if not getattr(option, "multiple", False) and not getattr(option, "is_flag", False):
             assert option.default == own[name] or own[name] is None, name

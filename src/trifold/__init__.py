@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from trifold.errors import (
     AccessDenied,
+    Conflict,
     DataError,
     DeadlineExceeded,
     EngineError,
@@ -43,6 +44,7 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "Client",
+    "Conflict",
     "DataError",
     "DeadlineExceeded",
     "EngineError",

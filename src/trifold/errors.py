@@ -14,6 +14,7 @@
     │   ├── DeadlineExceeded    not answered within its time
     │   ├── NotReady            starting or shutting down; try later
     │   ├── AccessDenied        a key that is missing or wrong, or too little for what was asked
+    │   ├── Conflict            what was to be changed is not any more what it was
     │   └── Unreachable         no service at that address, or something that is none
     └── EngineError             the computation itself failed (command line: exit code 1)
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDenied",
+    "Conflict",
     "DataError",
     "DeadlineExceeded",
     "EngineError",
@@ -117,6 +119,10 @@ class NotReady(ServiceError):
 
 class AccessDenied(ServiceError):
     """A key that is missing or wrong, or too little for what was asked."""
+
+
+class Conflict(ServiceError):
+    """What was to be changed is not any more what it was, since somebody else was there first."""
 
 
 class Unreachable(ServiceError):

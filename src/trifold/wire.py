@@ -8,6 +8,7 @@
 | 404 | not_found, model_not_found | ServiceError, ModelNotFound |
 | 405 | method_not_allowed | ServiceError |
 | 408 | slow_request | ServiceError |
+| 409 | conflict | Conflict |
 | 413 | too_large | InvalidInput |
 | 415 | unsupported_media_type | ServiceError |
 | 422 | invalid_input, wrong_task | InvalidInput, WrongTask |
@@ -25,6 +26,7 @@ from typing import Any
 
 from trifold.errors import (
     AccessDenied,
+    Conflict,
     DeadlineExceeded,
     EngineError,
     InvalidInput,
@@ -47,6 +49,7 @@ STATUS: Mapping[str, int] = {
     "model_not_found": 404,
     "method_not_allowed": 405,
     "slow_request": 408,
+    "conflict": 409,
     "too_large": 413,
     "unsupported_media_type": 415,
     "invalid_input": 422,
@@ -67,12 +70,14 @@ _TYPES: tuple[tuple[type[TrifoldError], str], ...] = (
     (Overloaded, "overloaded"),
     (DeadlineExceeded, "deadline_exceeded"),
     (NotReady, "not_ready"),
+    (Conflict, "conflict"),
     (TrifoldError, "internal_error"),
 )
 _EXCEPTIONS: Mapping[str, type[TrifoldError]] = {
     "unauthorized": AccessDenied,
     "forbidden": AccessDenied,
     "model_not_found": ModelNotFound,
+    "conflict": Conflict,
     "wrong_task": WrongTask,
     "internal_error": EngineError,
     "not_ready": NotReady,

@@ -22,7 +22,7 @@ class Loaded:
     """One model version, immutable; exchanged as a whole.
 
     session is None for a task that computes nothing (its requests encode to no units). digest: SHA-256 over the model's
-    files and its precision, in hexadecimal: where it is equal, so are the replies.
+    files and its precision, in hexadecimal: where it is equal, so are the replies. folder: where it was loaded from.
     """
 
     version: str
@@ -30,6 +30,7 @@ class Loaded:
     session: Session | None
     precision: str | None
     digest: str
+    folder: ModelFolder | None = None
 
 
 def open_model(folder: ModelFolder, precision: str | None = None) -> Loaded:
@@ -44,9 +45,9 @@ def open_model(folder: ModelFolder, precision: str | None = None) -> Loaded:
     plugin = plugin_for(folder.task)
     task = plugin.open(folder.path, folder.version, folder.task_settings)
     if not folder.graphs:
-        return Loaded(folder.version, task, None, None, _digest(folder, None))
+        return Loaded(folder.version, task, None, None, _digest(folder, None), folder)
     session, chosen = _open_graph(folder, precision)
-    return Loaded(folder.version, task, session, chosen.precision, _digest(folder, chosen.precision))
+    return Loaded(folder.version, task, session, chosen.precision, _digest(folder, chosen.precision), folder)
 
 
 def _digest(folder: ModelFolder, precision: str | None) -> str:

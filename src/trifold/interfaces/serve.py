@@ -79,12 +79,22 @@ SIGTERM and Ctrl-C answer what was accepted, refuse what is new, and end within 
     help="Recent answers to remember; 0 for none.",
 )
 @_option("--grace", type=_SECONDS, default=30, help="Seconds to answer what was accepted after SIGTERM.")
+@_option(
+    "--corrections",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep corrections of answers here. [default: beside the models]",
+)
+@_option("--max-corrections-mb", type=_SIZE, default=100, help="Size of a task's corrections at most.")
+@_option("--no-corrections", is_flag=True, help="Keep no corrections.")
 @_option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", help="What to log.")
 @_option("--no-web", is_flag=True, help="Without the web page.")
 @_option("--browser", is_flag=True, help="Open the web page in a browser once it is ready.")
 @_option("--no-docs", is_flag=True, help="Without /docs and /openapi.json.")
-def serve(models: tuple[str, ...], open_: bool, no_web: bool, no_docs: bool, **given: Any) -> None:
+def serve(
+    models: tuple[str, ...], open_: bool, no_corrections: bool, no_web: bool, no_docs: bool, **given: Any
+) -> None:
     """Answer questions over HTTP, for many callers at once.
 
     All models are loaded and warm before /v2/health/ready says so. Requests are batched together, refused with 429 and
@@ -95,4 +105,5 @@ def serve(models: tuple[str, ...], open_: bool, no_web: bool, no_docs: bool, **g
         from trifold.interfaces.http.settings import Settings
     except ImportError as error:
         raise MissingExtra("trifold serve", "serve") from error
-    run(Settings(models=models or ("default",), open=open_, web=not no_web, docs=not no_docs, **given))
+    given |= {"open": open_, "keep_corrections": not no_corrections, "web": not no_web, "docs": not no_docs}
+    run(Settings(models=models or ("default",), **given))

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trifold import __version__
 from trifold.interfaces.http.answering import answering, hugging
+from trifold.interfaces.http.cards import cards
+from trifold.interfaces.http.correcting import correcting
 from trifold.interfaces.http.describing import ERROR
 from trifold.interfaces.http.desk import Desk
 from trifold.interfaces.http.documentation import documentation
@@ -26,6 +28,7 @@ from trifold.interfaces.http.keys import Keys
 from trifold.interfaces.http.kserve import kserve
 from trifold.interfaces.http.operations import administration, health, operations
 from trifold.interfaces.http.pages import pages
+from trifold.interfaces.http.queries import QUERY
 from trifold.interfaces.http.replies import Refusal, refused
 from trifold.plugins import installed
 from trifold.task import Paneled, Route, Servable
@@ -75,7 +78,9 @@ def api(desk: Desk) -> FastAPI:
             for route in plugin.routes():
                 routes.setdefault(name, route)
                 app.include_router(answering(desk, name, route))
-    for router in (hugging(desk, routes), kserve(desk), health(desk), operations(desk), administration(desk)):
+    for router in (hugging(desk, routes), correcting(desk), kserve(desk), health(desk)):
+        app.include_router(router)
+    for router in (operations(desk), cards(desk), administration(desk)):
         app.include_router(router)
     if desk.settings.docs:
         app.include_router(documentation())
@@ -147,7 +152,8 @@ def _traced(app: FastAPI) -> ASGIApp:
     )
 
     async def traced(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["query_string"] = b""  # nothing is read from there, and a key that was put there is not for others to see
+        scope[QUERY] = scope["query_string"]
+        scope["query_string"] = b""  # words that are looked for, or a key that was put there, are not for others to see
         await app(scope, receive, send)
 
     return traced

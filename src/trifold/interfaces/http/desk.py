@@ -21,6 +21,7 @@ from trifold.engine.service import Service
 from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
 from trifold.interfaces.http.bodies import Parsed, read_body
 from trifold.interfaces.http.describing import SECONDS
+from trifold.interfaces.http.keeping import Keeping
 from trifold.interfaces.http.metrics import Metrics
 from trifold.interfaces.http.parsing import object_in
 from trifold.interfaces.http.replies import Refusal
@@ -44,7 +45,7 @@ _log = logging.getLogger("trifold.serve")
 
 
 class Desk:
-    """What all routes share: the settings, the models, the service, the metrics."""
+    """What all routes share: the settings, the models, the service, the metrics, the corrections."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -57,6 +58,7 @@ class Desk:
             meter=self.metrics,
         )
         self.metrics.watch(self.service, self.hosting)
+        self.keeping = Keeping(settings)
         self.ready = False
         self.draining = False
         self.in_flight = 0

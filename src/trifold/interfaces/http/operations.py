@@ -94,6 +94,7 @@ def operations(desk: Desk) -> APIRouter:
                 "trifold": __version__,
                 "models": [_record(desk, name, loaded) for name, loaded in served.items()],
                 "threads": threads(),
+                "corrections": bool(desk.keeping.tasks),
                 "limits": desk.settings.public(),
             }
         )

@@ -59,7 +59,7 @@ def refused(error: Exception, scope: Scope) -> Response:
     refusal = _refusal(error)
     trace = trace_of(scope)
     trace.reason = refusal.kind
-    if refusal.status == 500:
+    if refusal.status == 500 and not isinstance(error, Refusal):
         _log.error("request %s failed", trace.id, exc_info=error)
     return json_reply(refusal.record, refusal.status, refusal.headers)
 

@@ -40,6 +40,9 @@ class Settings:
     max_connections: int = 1000
     cache_mb: float = 64
     grace: float = 30
+    corrections: Path | None = None
+    keep_corrections: bool = True
+    max_corrections_mb: float = 100
     log_json: bool = False
     log_level: str = "info"
     docs: bool = True
@@ -88,6 +91,8 @@ class Settings:
             "api_key_file",
             "allowed_hosts",
             "cors_origins",
+            "corrections",
+            "keep_corrections",
             "log_json",
             "log_level",
             "browser",

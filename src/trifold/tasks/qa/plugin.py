@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import click
 
+    from trifold.correction import CorrectionForm
     from trifold.task import Checkpoint, Panel, Route
     from trifold.tasks.qa.task import QaTask
 
@@ -37,6 +38,11 @@ class QaPlugin:
         from trifold.tasks.qa.rest import route
 
         return [route()]
+
+    def corrections(self) -> CorrectionForm:
+        from trifold.tasks.qa.corrections import QaCorrections
+
+        return QaCorrections()
 
     def panel(self) -> Panel:
         from trifold.task import Panel
