@@ -9,14 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from browser import Visit, launched, visiting
 from doubles import DATA, bert_tokenizer
 from hub_doubles import FakeHub, save_checkpoint, tiny_reader
+from live_server import Serving
 from trifold import Reader, load, plugins
 from trifold.interfaces.cli import main
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A busy machine is not a failure, and a failure of CI can be repeated.
 settings.register_profile("trifold", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -152,3 +158,24 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bert_copy(bert_folder: Path, tmp_path: Path) -> Path:
     """The same to change."""
     return Path(shutil.copytree(bert_folder, tmp_path / "Copy of BERT"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser; of a module, since it keeps the thread from other loops as long as it runs."""
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(browser: Browser) -> Iterator[Serving]:
+    """A server with the page, and two models to compare. It does not start where there is no browser to ask it."""
+    with Serving("--model", "default", "--model", "second=default") as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Serving) -> Iterator[Visit]:
+    """A visit to the page, whose end checks that nothing went wrong and nothing was asked elsewhere."""
+    with visiting(browser, site.url) as one:
+        yield one
