@@ -31,5 +31,11 @@ def test_the_wheel_carries_the_model_and_stays_small(tmp_path: Path) -> None:
     for name in ("trifold.json", "model.int8.onnx", "model.fp32.onnx", "model.safetensors", "tokenizer.json"):
         assert f"{model}/{name}" in names
     assert "trifold/py.typed" in names
+    source = ROOT / "src"
+    page = [
+        path for place in ("interfaces/http/page", "tasks/qa/panel") for path in (source / "trifold" / place).rglob("*")
+    ]
+    assert {path.relative_to(source).as_posix() for path in page if path.is_file()} <= names
+    assert "trifold/interfaces/http/page/index.html" in names
     assert {name.rpartition("/")[2] for name in names} >= {"LICENSE", "NOTICE", "entry_points.txt"}
     assert not any(name.startswith("tests") for name in names)
