@@ -145,7 +145,7 @@ def test_evaluate_gives_the_documented_figures(run: Run, tmp_path: Path) -> None
     done = run("evaluate", str(data), "--always-answer", "--json", "--predictions", str(tmp_path / "p.json"))
     facts = json.loads(done.stdout)
     parts = ["n", "exact", "f1"]
-    scores = ["ece", "auroc", "coverage_at_90"]
+    scores = ["ece", "auroc", "coverage_at_90", "reliability"]
     assert list(facts) == [*parts, "has_answer", "no_answer", *scores, "model", "questions_per_second"]
     assert (facts["n"], facts["has_answer"]["exact"], facts["no_answer"]["exact"]) == (3, 100, 0)
     answers = json.loads((tmp_path / "p.json").read_text())

@@ -108,6 +108,19 @@ def test_coverage_counts_the_surest_replies() -> None:
     assert graded(replies, [example("Ann")] * 20).to_dict()["coverage_at_90"] == pytest.approx(0.0 + 10 / 20)
 
 
+def test_the_bins_of_reliability_are_those_of_the_calibration_error() -> None:
+    replies = [reply("Ann" if i % 3 else "Bob", score=(i * 37 % 100) / 100) for i in range(100)]
+    facts = graded(replies, [example("Ann")] * 100).to_dict()
+    bins = facts["reliability"]
+    assert (len(bins), sum(one["n"] for one in bins)) == (15, 100)
+    assert [one["score"] for one in bins] == sorted(one["score"] for one in bins)
+    gaps = sum(one["n"] * abs(one["score"] - one["right"]) for one in bins) / 100
+    assert gaps == pytest.approx(facts["ece"], abs=1e-3)
+    assert graded([reply("Ann", score=0.75)], [example("Ann")]).to_dict()["reliability"] == [
+        {"n": 1, "score": 0.75, "right": 1.0}
+    ]
+
+
 def test_evaluate_several_on_the_command_line(run: Run, tmp_path: Path) -> None:
     text = "The report was written by Ada Lovelace and Charles Babbage in 1843."
     names = ["Ada Lovelace", "Charles Babbage"]

@@ -111,6 +111,7 @@ def test_a_new_version_answers_by_its_name_and_says_where_it_comes_from(data: Pa
     assert manifest["libraries"]["torch"] == torch.__version__
     assert manifest["command"] == "trifold finetune winners.jsonl"
     assert manifest["metrics"][0]["n"] == 10
+    assert sum(one["n"] for one in manifest["metrics"][0]["reliability"]) == 10
     assert made.report is not None
     page = (made.folder.path / "report.html").read_text(encoding="utf-8")
     assert "winners@1" in page

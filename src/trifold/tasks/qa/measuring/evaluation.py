@@ -23,6 +23,7 @@ from trifold.tasks.qa.measuring.metrics import (
     exact_match,
     expected_calibration_error,
     f1,
+    reliability,
     span_counts,
     totals_to_scores,
 )
@@ -79,7 +80,10 @@ class Evaluation:
         return {one.id: one.prediction for one in self.graded}
 
     def to_dict(self) -> dict[str, Any]:
-        """`trifold evaluate --json`: accuracy, exact and F1 in percent; ECE, AUROC and coverage from 0 to 1."""
+        """`trifold evaluate --json`: accuracy, exact and F1 in percent; ECE, AUROC and coverage from 0 to 1.
+
+        `reliability` are the bins of the ECE, from low scores to high: how many, their mean score, the share right.
+        """
         score = np.array([one.score for one in self.graded])
         right = np.array([one.right for one in self.graded])
         area = auroc(score, right)
@@ -92,6 +96,7 @@ class Evaluation:
             "ece": round(expected_calibration_error(score, right), 4),
             "auroc": None if area is None else round(area, 4),
             "coverage_at_90": round(coverage_at(score, right), 4),
+            "reliability": _bins(score, right),
             "model": self.model,
             "questions_per_second": round(len(self.graded) / max(self.seconds, 1e-9), 2),
         }
@@ -182,6 +187,13 @@ def _summary(graded: Sequence[Graded]) -> dict[str, Any]:
         "exact": round(100 * float(np.mean([one.exact for one in graded])), 4),
         "f1": round(100 * float(np.mean([one.f1 for one in graded])), 4),
     }
+
+
+def _bins(score: Vector, right: Vector) -> list[dict[str, Any]]:
+    return [
+        {"n": int(n), "score": round(float(said), 4), "right": round(float(found), 4)}
+        for said, found, n in zip(*reliability(score, right), strict=True)
+    ]
 
 
 def _spans(graded: Sequence[Graded]) -> dict[str, Any]:
