@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import threading
@@ -13,12 +14,14 @@ from urllib.parse import quote
 
 import pytest
 
+import trifold
 from bare_requests import HOST, checked, post
 from conftest import Call
 from doubles import qa_folder
 from live_server import Serving, Wire, is_error
 from trifold.interfaces.http.cards import without_paths
 from trifold.tasks.qa.training.material import read_sound
+from trifold.wire import error_from, error_record
 
 ADA = "The report was written by Ada Lovelace in 1843."
 GOOD: dict[str, Any] = {
@@ -58,7 +61,7 @@ def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
 def test_a_correction_is_kept_read_changed_and_deleted(server: Serving) -> None:
     status, headers, made = server.ask({**GOOD, "note": "full name"}, ALL)
     assert status == 201
-    assert headers["location"] == f"{ALL}/{made['id']}"
+    assert headers["location"] == f"corrections/{made['id']}"
     assert (made["revision"], made["task"], made["replaced"], made["warnings"]) == (1, "qa", False, [])
     assert made["created"] == made["changed"]
     assert without(made, "id", "revision", "task", "created", "changed", "replaced", "warnings") == {
@@ -180,7 +183,7 @@ def test_listing_goes_page_by_page_and_searches(server: Serving, folder: Path) -
         "path": str(path),
         "bytes": path.stat().st_size,
         "max_bytes": 100_000_000,
-        "download": "/v1/corrections.json",
+        "download": "v1/corrections.json",
     }
     assert everything["command"] == f"trifold finetune {path} --name corrected"
     for query in ("limit=0", "limit=101", "limit=", "limit=1&limit=2", "offset=-1", "task=x", "words=x", "query=%ff"):
@@ -328,6 +331,37 @@ def test_a_check_of_health_beside_a_large_data_set_does_not_wait(tmp_path: Path)
         assert replies == [201]
         assert worst < 2
         assert running.get(f"{ALL}?limit=1&query=699")[2]["total"] == 20
+
+
+def test_the_client_corrects(server: Serving) -> None:
+    with trifold.Client(server.url) as client:
+        reply = client.ask("Who wrote it?", ADA)
+        made = client.correct("Who, says the client?", ADA, [reply.answers[0], (26, 29)], reply=reply, note="either")
+        assert (made.answers, made.revision, made.model, made.note) == (((26, 38), (26, 29)), 1, "default@0", "either")
+        assert made.predicted == "Ada Lovelace"
+        assert list(client.corrections("SAYS THE CLIENT")) == [made]
+        silent = client.correct("Who, says the client?", ADA, [])
+        assert (silent.id, silent.revision, silent.answers, silent.predicted) == (made.id, 2, (), None)
+        many = [client.correct(f"Number {n}, says the client?", ADA, []) for n in range(101)]
+        assert [one.id for one in client.corrections("says the client")] == [one.id for one in [silent, *many][::-1]]
+        for answers in ([(5, 5)], [(-1, 3)], [(40, 400)]):
+            with pytest.raises(trifold.InvalidInput, match="expected places in the passage"):
+                client.correct("Who?", ADA, answers)
+        with pytest.raises(trifold.InvalidInput, match="question"):
+            client.correct(" ", ADA, [])
+
+    async def ask() -> list[str]:
+        async with trifold.AsyncClient(server.url) as client:
+            await client.correct("Who, says the other client?", ADA, [(26, 29)])
+            return [one.question async for one in client.corrections("the other client")]
+
+    assert asyncio.run(ask()) == ["Who, says the other client?"]
+
+
+def test_a_conflict_is_one_for_clients_too() -> None:
+    error = error_from({"error": "it was changed meanwhile.", "error_type": "conflict"})
+    assert isinstance(error, trifold.Conflict)
+    assert error_record(error) == {"error": "it was changed meanwhile.", "error_type": "conflict"}
 
 
 def test_a_model_says_what_it_is(server: Serving) -> None:

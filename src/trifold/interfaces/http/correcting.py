@@ -67,7 +67,8 @@ def correcting(desk: Desk) -> APIRouter:
         record = {**_record(task, kept, correction), "replaced": replaced, "warnings": notes}
         if replaced:
             return json_reply(record)
-        return json_reply(record, 201, {"Location": f"/v1/corrections/{correction.id}"})
+        place = f"corrections/{correction.id}"  # relative: a proxy may put a prefix before it
+        return json_reply(record, 201, {"Location": place})
 
     async def get(request: Request) -> Response:
         task, kept, found = await _found(desk, request)
@@ -140,7 +141,7 @@ def _page(desk: Desk, task: str, kept: Corrections, words: str, offset: int, lim
             "path": str(file.path) if paths else None,
             "bytes": file.load().size,
             "max_bytes": file.most,
-            "download": f"/v1/corrections.json{query}",
+            "download": f"v1/corrections.json{query}",
         },
         "command": _command(desk, task, kept, paths),
     }

@@ -76,7 +76,7 @@ def listing(forms: Forms) -> Description:
                     },
                     "bytes": count,
                     "max_bytes": count,
-                    "download": {"type": "string"},
+                    "download": {"type": "string", "description": "Its path, after the server's address."},
                 },
             },
             "command": {

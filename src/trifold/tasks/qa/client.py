@@ -11,6 +11,7 @@ from trifold.remote.exchange import Call, Flow, fetch
 from trifold.remote.service import AsyncService, Service
 from trifold.remote.settings import Settings
 from trifold.remote.shapes import entry, listed, number, record
+from trifold.tasks.qa.client_corrections import KeptCorrection, Span, correct_at, corrections_at
 from trifold.tasks.qa.records import LONGEST_ANSWER, Answer, Reply, Verdict
 
 __all__ = ["AsyncClient", "Client", "read_reply"]
@@ -77,6 +78,36 @@ class Client(Service):
         """
         return self._many(rows, Route(_MANY, model or self._model), read_reply, in_flight)
 
+    def correct(
+        self,
+        question: str,
+        passage: str,
+        answers: Sequence[Span],
+        *,
+        reply: Reply | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> KeptCorrection:
+        """Tell the service what is right about a passage, for it to be learnt later: see docs/serving.md.
+
+        answers: where the right answers stand, each right by itself; none where the passage does not say. reply: what
+        the model had said. A later correction of the same question about the same passage replaces this one.
+
+        Raises InvalidInput for what does not fit and for a data set that is full, and what `ask` raises.
+        """
+        return self._run(correct_at(self._settings, question, passage, answers, reply, note, timeout))
+
+    def corrections(self, query: str = "") -> Generator[KeptCorrection, None, None]:
+        """The corrections that the service keeps, the one that was changed last first.
+
+        query: words that stand in any of the texts, in any case. Raises what `ask` raises.
+        """
+        offset: int | None = 0
+        while offset is not None:
+            page = self._run(corrections_at(self._settings, query, offset))
+            yield from page.corrections
+            offset = page.next_offset
+
 
 class AsyncClient(AsyncService):
     """`Client` for asyncio. Safe to share between the tasks of one event loop.
@@ -115,6 +146,28 @@ class AsyncClient(AsyncService):
         cancels what is under way.
         """
         return self._many(rows, Route(_MANY, model or self._model), read_reply, in_flight)
+
+    async def correct(
+        self,
+        question: str,
+        passage: str,
+        answers: Sequence[Span],
+        *,
+        reply: Reply | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> KeptCorrection:
+        """Tell the service what is right about a passage: see `Client.correct`."""
+        return await self._run(correct_at(self._settings, question, passage, answers, reply, note, timeout))
+
+    async def corrections(self, query: str = "") -> AsyncGenerator[KeptCorrection, None]:
+        """The corrections that the service keeps: see `Client.corrections`."""
+        offset: int | None = 0
+        while offset is not None:
+            page = await self._run(corrections_at(self._settings, query, offset))
+            for one in page.corrections:
+                yield one
+            offset = page.next_offset
 
 
 def _row(
