@@ -27,7 +27,9 @@ from trifold.task import Limits
 from trifold.tasks.qa.corrections import QaCorrections
 from trifold.tasks.qa.data.examples import read_examples
 from trifold.tasks.qa.data.repairs import Gold
-from trifold.tasks.qa.training.material import read_sound
+from trifold.tasks.qa.training.material import gather, read_sound
+from trifold.tasks.qa.training.settings import TrainingSettings
+from trifold.tasks.qa.training.splits import Split
 
 ADA = "The report was written by Ada Lovelace in 1843."
 GOOD: dict[str, Any] = {
@@ -463,5 +465,27 @@ def test_a_text_is_held_once_however_many_corrections_are_about_it(kept: Correct
 def test_the_command_of_the_data_set() -> None:
     assert FORM.command("my file.json", "mine", None) == ["trifold", "finetune", "my file.json", "--name", "mine"]
     assert FORM.command("f.json", "mine", "mine@2")[3:5] == ["--base", "mine@2"]
-    assert not FORM.teaches(checked(answers=[]).content)
-    assert FORM.teaches(checked().content)
+
+
+def test_what_a_training_still_needs_is_told(kept: Corrections) -> None:
+    assert "so far they are about 0" in (FORM.missing(kept.all()) or "")
+    for n in range(3):
+        kept.add(checked(passage=f"{ADA} {n}", answers=[]))
+    assert "with an answer" in (FORM.missing(kept.all()) or "")
+    with pytest.raises(DataError, match="no row has an answer"):
+        gathered(kept)
+    one, _ = kept.add(checked(passage=f"{ADA} 0", question="Who else?"))
+    assert FORM.missing(kept.all()) is None
+    assert sum(map(len, (gathered(kept).train, gathered(kept).validation, gathered(kept).held_out))) == 4
+    for other in kept.search("Ada Lovelace in 1843. 2"):
+        kept.remove(other.id, other.revision)
+    assert "so far they are about 2" in (FORM.missing(kept.all()) or "")
+    with pytest.raises(DataError, match="at least 3 passages"):
+        gathered(kept)
+    assert kept.find(one.id) == one
+
+
+def gathered(kept: Corrections) -> Split:
+    """The parts that a training would make of them."""
+    settings = TrainingSettings()
+    return gather(kept.file.path, evaluation=None, replay=None, general=False, answers="one", settings=settings).domain

@@ -177,6 +177,8 @@ def test_listing_goes_page_by_page_and_searches(server: Serving, folder: Path) -
     assert [one["id"] for one in last["corrections"]] == [made[0]["id"]]
     assert last["next_offset"] is None
     assert server.get(f"{ALL}?offset=100000")[2]["corrections"] == []
+    for n in range(3):
+        keep(server, passage=f"{ADA} {n}")
     everything = server.get(ALL)[2]
     path = folder / "qa.json"
     assert everything["file"] == {
@@ -273,25 +275,29 @@ def test_with_keys_everybody_corrects_and_only_administrators_learn_where_the_fi
     keys.write_text(f"admin root {ADMIN}\nuser somebody {USER}\n")
     folder = tmp_path / "my corrections"
     user, admin = {"X-API-Key": USER}, {"X-API-Key": ADMIN}
-    words = ("--api-key-file", str(keys), "--corrections", str(folder), "--max-corrections-mb", "0.002")
+    words = ("--api-key-file", str(keys), "--corrections", str(folder), "--max-corrections-mb", "0.003")
     with Serving(*words) as guarded:
         assert guarded.ask(GOOD, ALL)[0] == 401
         empty = guarded.get(ALL, headers=user)[2]
         assert (empty["corrections"], empty["total"], empty["command"], empty["file"]["bytes"]) == ([], 0, None, 0)
         assert guarded.get("/v1/corrections.json", headers=user)[2] == {"version": "v2.0", "data": []}
         assert not folder.exists()
-        assert guarded.ask({**GOOD, "answers": []}, ALL, headers=user)[0] == 201
-        assert guarded.get(ALL, headers=user)[2]["command"] is None, "there is nothing to learn from silence alone"
+        assert "about 3 passages" in empty["missing"]
+        for n in range(3):
+            assert guarded.ask({**GOOD, "answers": [], "passage": f"{ADA} {n}"}, ALL, headers=user)[0] == 201
+        silent = guarded.get(ALL, headers=user)[2]
+        assert (silent["command"], silent["total"]) == (None, 3)
+        assert "with an answer" in silent["missing"]
         made = guarded.ask(GOOD, ALL, headers=user)[2]
         mine, all_of_it = (guarded.get(ALL, headers=headers)[2] for headers in (user, admin))
-        assert mine["file"]["path"] is None
+        assert mine["file"]["path"] is mine["missing"] is None
         assert mine["command"] == "trifold finetune corrections-qa.json --name corrected"
         assert all_of_it["file"]["path"] == str(folder / "qa.json")
         assert all_of_it["command"] == f"trifold finetune '{folder / 'qa.json'}' --name corrected"
         full = [guarded.ask({**GOOD, "question": f"{n}?"}, ALL, headers=user) for n in range(10)][-1]
         assert (full[0], full[2]["error_type"]) == (413, "too_large")
         assert "--max-corrections-mb" in full[2]["error"]
-        assert guarded.send("DELETE", f"{ALL}/{made['id']}?revision=2", headers=user)[0] == 204
+        assert guarded.send("DELETE", f"{ALL}/{made['id']}?revision=1", headers=user)[0] == 204
         (folder / "qa.json").write_text((folder / "qa.json").read_text().replace('"text": "Ada L', '"text": "Eve L'))
         for headers, place in ((user, "qa.json does not fit"), (admin, f"{folder / 'qa.json'} does not fit")):
             for reply in (guarded.ask(GOOD, ALL, headers=headers), guarded.get(ALL, headers=headers)):
@@ -307,7 +313,8 @@ def test_the_command_goes_on_from_the_model_that_was_corrected(tmp_path: Path) -
     for word, base in (("mine", "mine@2"), (str(elsewhere), str(elsewhere))):
         home = tmp_path if word == "mine" else tmp_path / "another home"
         with Serving("--model", word, env={"TRIFOLD_HOME": str(home)}) as running:
-            assert running.ask(GOOD, ALL)[0] == 201
+            for n in range(3):
+                assert running.ask({**GOOD, "passage": f"{ADA} {n}"}, ALL)[0] == 201
             reply = running.get(ALL)[2]
             assert str(home / "corrections" / "qa.json") == reply["file"]["path"]
             assert reply["command"].endswith(f"--base {base} --name mine")

@@ -71,8 +71,8 @@ class CorrectionForm(Protocol):
     def render(self, about: str, content: Any) -> Mapping[str, Any]:
         """The fields of a correction in JSON types."""
 
-    def teaches(self, content: Any) -> bool:
-        """Whether a data set of such corrections alone can be learnt from."""
+    def missing(self, corrections: Iterable[Correction]) -> str | None:
+        """What they lack for `command` to learn from them alone, in a sentence or two; None where they suffice."""
 
     def read(self, place: str, element: Any) -> Iterable[Correction]:
         """The corrections of one element of `data`. place: where it stands, for messages.

@@ -130,7 +130,7 @@ def _page(desk: Desk, task: str, kept: Corrections, words: str, offset: int, lim
         if pieces and size > _REPLY:
             break
         pieces.append(piece)
-    after = offset + len(pieces)
+    after, missing = offset + len(pieces), kept.form.missing(kept.all())
     file = kept.file
     query = "" if task == next(iter(desk.keeping.tasks)) else f"?task={task}"
     rest = {
@@ -143,15 +143,14 @@ def _page(desk: Desk, task: str, kept: Corrections, words: str, offset: int, lim
             "max_bytes": file.most,
             "download": f"v1/corrections.json{query}",
         },
-        "command": _command(desk, task, kept, paths),
+        "missing": missing,
+        "command": _command(desk, task, kept, paths) if missing is None else None,
     }
     return b'{"corrections": [' + b", ".join(pieces) + b"], " + to_json(rest)[1:].encode()
 
 
-def _command(desk: Desk, task: str, kept: Corrections, paths: bool) -> str | None:
-    """The command that learns from the data set: from the model that was corrected, most likely, on its own ground."""
-    if not any(kept.form.teaches(correction.content) for correction in kept.all()):
-        return None
+def _command(desk: Desk, task: str, kept: Corrections, paths: bool) -> str:
+    """The command that learns from the data set, going on from the model that was corrected, most likely."""
     loaded = _first(desk, task)
     base, name = None, _NAME
     if loaded is not None and not reserved(own := loaded.version.partition("@")[0]):

@@ -57,7 +57,7 @@ def listing(forms: Forms) -> Description:
     count = {"type": "integer", "minimum": 0}
     schema = {
         "type": "object",
-        "required": ["corrections", "task", "total", "next_offset", "file", "command"],
+        "required": ["corrections", "task", "total", "next_offset", "file", "missing", "command"],
         "properties": {
             "corrections": {"type": "array", "items": _either([_record(task, forms[task]) for task in forms])},
             "task": {"enum": list(forms)},
@@ -81,8 +81,9 @@ def listing(forms: Forms) -> Description:
             },
             "command": {
                 "type": ["string", "null"],
-                "description": "Learns from the data set; null while there is nothing to learn.",
+                "description": "Learns from the data set; null while something is missing for that.",
             },
+            "missing": {"type": ["string", "null"], "description": "What a training still needs, in a sentence."},
         },
     }
     parameters = [

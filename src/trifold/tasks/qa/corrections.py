@@ -23,6 +23,7 @@ from trifold.tasks.qa.data.repairs import Gold, faults_of
 __all__ = ["QaCorrections"]
 
 _MOST_ANSWERS = 1000
+_LEAST_PASSAGES = 3
 _PRINTED = 10**12
 
 
@@ -131,9 +132,21 @@ class QaCorrections:
             "note": content.note,
         }
 
-    def teaches(self, content: Corrected) -> bool:
-        """Whether there is an answer: from silence alone nothing can be learnt."""
-        return bool(content.answers)
+    def missing(self, corrections: Iterable[Correction]) -> str | None:
+        """As `training/splits` has it, passages enough to teach, to choose and to report; and an answer among them."""
+        passages: set[str] = set()
+        answered = False
+        for correction in corrections:
+            passages.add(correction.about)
+            answered = answered or bool(correction.content.answers)
+            if answered and len(passages) >= _LEAST_PASSAGES:
+                return None
+        if len(passages) < _LEAST_PASSAGES:
+            return (
+                f"A training needs corrections about {_LEAST_PASSAGES} passages at least, since some teach and others "
+                f"only choose and report; so far they are about {len(passages)}."
+            )
+        return "A training needs at least one correction with an answer: from silence alone nothing can be learnt."
 
     def read(self, place: str, element: Any) -> Iterator[Correction]:
         """The questions of an article. Raises DataError."""
