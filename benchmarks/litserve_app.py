@@ -20,7 +20,7 @@ import onnxruntime
 
 from trifold.engine.loaded import open_model
 from trifold.engine.planner import Budget, plan
-from trifold.engine.runner import CPU_BUDGET
+from trifold.engine.service import SERVICE_BUDGET
 from trifold.models.registry import find
 from trifold.task import Arrays, Limits
 
@@ -44,7 +44,7 @@ class Answers(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = self.threads
             self.runs._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self.budget = Budget(1_000_000, 1_000_000, 0) if self.pad else CPU_BUDGET
+        self.budget = Budget(1_000_000, 1_000_000, 0) if self.pad else SERVICE_BUDGET
 
     # Without annotations, of which LitServe would make the schema of its route.
     def decode_request(self, request):  # type: ignore[no-untyped-def]

@@ -11,7 +11,7 @@ b  one client against `Reader.ask`, one question after the other: the median at 
 c  LitServe at the settings that a sweep finds fastest, 32 clients: at least its throughput, p99 at most 0.7 of its own
 d  300 clients for 60 s that honour Retry-After, `--max-queue 32 --deadline 10`: each request ends with 200 or 429, none
    hangs or is lost; memory stays flat; p99 of the 429s in the server at most 50 ms; accepted ones keep the deadline
-e  one client with 300 kB documents beside 8 with short questions: what it costs the short ones
+e  one client with 300 kB documents beside 8 with short questions: what it costs the short ones; with c, LitServe too
 
 The table also has the share of all cores that the clients took, that everything else on the machine took, and that the
 host of a virtual machine gave to others. Where these two come to more than --calm, a run is made again, up to four
@@ -69,12 +69,12 @@ def main() -> None:
             clients=options.clients,
             rounds=1 if options.quick else options.rounds,
             seconds=10 if options.quick else 40,
-            peer=options.peer,
+            peer=options.peer and options.peer.absolute(),  # not resolve(): the link is what makes it an environment
             calm=1.0 if options.quick else options.calm,
         )
         table = Table()
+        peers = finalists(bench) if "c" in parts else []
         if parts & {"a", "c"}:
-            peers = finalists(bench) if "c" in parts else []
             of_crowd(table, bench, crowd(bench, peers, engine="a" in parts), peers)
         if "b" in parts:
             of_alone(table, alone(bench, 50 if options.quick else 300))
@@ -82,7 +82,7 @@ def main() -> None:
             seconds, deadline = (10.0 if options.quick else 60.0), 10.0
             of_overload(table, overload(bench, 300, seconds, deadline), deadline)
         if "e" in parts:
-            of_long(table, long_beside_short(bench))
+            of_long(table, long_beside_short(bench, peers))
         print(f"\n{table}")
 
 
@@ -202,7 +202,7 @@ def of_overload(table: Table, found: Overload, deadline: float) -> None:
 
 def of_long(table: Table, runs: dict[str, list[Measured]]) -> None:
     table.note("8 clients with short questions, with and without one that sends 300 kB documents")
-    for name in ("short alone", "short beside long"):
+    for name in runs:
         for key in ("median", "p99", "max"):
             table.add(f"  {name}, {key}", [one["latency"][key] for one in runs[name]], "ms")
         table.add(f"  {name}", [one["per_second"] for one in runs[name]], "q/s")
@@ -210,9 +210,10 @@ def of_long(table: Table, runs: dict[str, list[Measured]]) -> None:
     for key in ("median", "p99"):
         pairs = zip(runs["short beside long"], runs["short alone"], strict=True)
         table.add(f"e {key} beside / alone", [a["latency"][key] / b["latency"][key] for a, b in pairs])
-    longs = [one["long"] for one in runs["short beside long"]]
-    table.add("  long documents answered", [one["statuses"].get("200", 0) for one in longs], "")
-    table.add("  a long document, median", [one["latency"].get("median", 0.0) for one in longs], "ms")
+    for name in runs:
+        if longs := [one["long"] for one in runs[name] if "long" in one]:
+            table.add(f"  {name}, long documents answered", [one["statuses"].get("200", 0) for one in longs], "")
+            table.add("    median of these", [one["latency"].get("median", 0.0) for one in longs], "ms")
 
 
 if __name__ == "__main__":

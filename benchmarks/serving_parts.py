@@ -203,19 +203,22 @@ def _watch_live(server: Server, live: list[float | str], over: threading.Event) 
             live.append(str(error))
 
 
-def long_beside_short(bench: Bench) -> dict[str, list[Measured]]:
-    """Short questions of 8 clients, with and without one client that sends long documents."""
+def long_beside_short(bench: Bench, peers: Sequence[Setting]) -> dict[str, list[Measured]]:
+    """Short questions of 8 clients, with and without one client that sends long documents; LitServe under the same."""
     short = bench.bodies("all", bench.rows[:-WARM_UP])
     long = bench.bodies("long", long_documents(bench.rows, 200, LONG))
     warm_up, seconds = bench.warm_up(), ("--seconds", str(bench.seconds))
 
+    def served() -> AbstractContextManager[Server]:
+        return trifold(bench.scratch, "--model", bench.model)
+
     def short_alone() -> Measured:
-        with trifold(bench.scratch, "--model", bench.model) as server:
+        with served() as server:
             load(server, warm_up, 8)
             return load(server, short, 8, *seconds)
 
-    def both() -> Measured:
-        with trifold(bench.scratch, "--model", bench.model) as server:
+    def both(open_server: Callable[[], AbstractContextManager[Server]]) -> Measured:
+        with open_server() as server:
             load(server, warm_up, 8)
             with start_load(server, long, 1, *seconds, "--timeout", "120") as beside:
                 time.sleep(1)
@@ -223,7 +226,9 @@ def long_beside_short(bench: Bench) -> dict[str, list[Measured]]:
                 other = finish(beside)
         return one | {"others": max(0.0, one["others"] - other["load"]["share"]), "long": other}
 
-    return in_turn(bench, {"short alone": short_alone, "short beside long": both})
+    kinds: dict[str, Callable[[], Measured]] = {"short alone": short_alone, "short beside long": partial(both, served)}
+    kinds |= {f"LitServe {setting}": partial(both, partial(peer, bench, setting)) for setting in peers}
+    return in_turn(bench, kinds)
 
 
 def _say(name: str, one: Measured) -> None:

@@ -19,9 +19,9 @@ from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
 from trifold.errors import DeadlineExceeded, EngineError, NotReady
 from trifold.task import Limits
 
-__all__ = ["Bounds", "Service"]
+__all__ = ["SERVICE_BUDGET", "Bounds", "Service"]
 
-_SMALL = Budget(batch=256, padding=0, lookahead=0)
+SERVICE_BUDGET = Budget(batch=256, padding=0, lookahead=0)
 """Texts of a sentence or two are computed together, longer ones each alone: on a processor large batches gain nothing,
 and the first of a batch waits for the last.
 """
@@ -39,7 +39,7 @@ class Service:
         *,
         limits: Limits | None = None,
         bounds: Bounds | None = None,
-        budget: Budget = _SMALL,
+        budget: Budget = SERVICE_BUDGET,
         recent: int = 0,
         meter: Meter | None = None,
     ) -> None:
