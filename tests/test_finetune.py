@@ -20,9 +20,11 @@ torch = pytest.importorskip("torch")
 from conftest import Run  # noqa: E402
 from hub_doubles import save_checkpoint, tiny_reader, tiny_tokenizer  # noqa: E402
 from trifold import DataError, EngineError, InvalidInput, load  # noqa: E402
+from trifold.jobs.corrections import Corrections  # noqa: E402
 from trifold.models.folder import hash_file  # noqa: E402
 from trifold.models.registry import find  # noqa: E402
-from trifold.task import Progress, no_progress  # noqa: E402
+from trifold.task import Limits, Progress, no_progress  # noqa: E402
+from trifold.tasks.qa.corrections import QaCorrections  # noqa: E402
 from trifold.tasks.qa.training.finetune import Finetuned, Order, finetune  # noqa: E402
 from trifold.tasks.qa.training.settings import TrainingSettings  # noqa: E402
 from trifold.training.loop import Epoch  # noqa: E402
@@ -120,6 +122,19 @@ def test_a_new_version_answers_by_its_name_and_says_where_it_comes_from(data: Pa
     assert (made.folder.path / "README.md").read_text(encoding="utf-8").count("winners@1") >= 1
     again = finetune(order(data, base), Quiet())
     assert again.folder.version == "winners@2"
+
+
+def test_it_learns_from_corrections_as_they_are_kept(tmp_path: Path, base: Path) -> None:
+    form = QaCorrections()
+    kept = Corrections(tmp_path / "qa.json", form, 1_000_000)
+    for row in rows(24):
+        text, start = row["answers"]["text"][0], row["answers"]["answer_start"][0]
+        right = [{"text": text, "start": start, "end": start + len(text)}]
+        raw = {"question": row["question"], "passage": row["context"], "answers": right, "note": "by a person"}
+        kept.add(form.check(raw, Limits()))
+    made = finetune(order(kept.file.path, base), Quiet())
+    (source,) = made.folder.manifest["data"]
+    assert (source["file"], source["rows"], source["sha256"]) == ("qa.json", 24, hash_file(kept.file.path))
 
 
 def test_it_learns_the_domain(data: Path, base: Path) -> None:

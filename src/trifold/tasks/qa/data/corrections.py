@@ -97,8 +97,10 @@ def optional_text(value: Any, field: str, most: int) -> str | None:
 def _plain(value: Any, field: str, most: int) -> str:
     if not isinstance(value, str) or len(value) > most:
         raise InvalidInput(f"{field}: expected a text of at most {most:,} characters.", field=field)
-    if any(0xD800 <= ord(char) < 0xE000 for char in value):
-        raise InvalidInput(f"{field}: it holds half of a surrogate pair, which no text does.", field=field)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{field}: it holds half of a surrogate pair, which no text does.", field=field) from None
     return value
 
 
