@@ -16,8 +16,8 @@ import pytest
 
 import trifold
 from bare_requests import HOST, checked, post
-from conftest import Call
-from doubles import qa_folder
+from conftest import ECHO, Call
+from doubles import echo_folder, qa_folder
 from live_server import Serving, Wire, is_error
 from trifold.interfaces.http.cards import without_paths
 from trifold.tasks.qa.training.material import read_sound
@@ -318,6 +318,30 @@ def test_the_command_goes_on_from_the_model_that_was_corrected(tmp_path: Path) -
             reply = running.get(ALL)[2]
             assert str(home / "corrections" / "qa.json") == reply["file"]["path"]
             assert reply["command"].endswith(f"--base {base} --name mine")
+
+
+def test_the_corrections_of_another_task_are_kept_beside(tmp_path: Path) -> None:
+    echo_folder(tmp_path / "models" / "echo@0")
+    flags = ("--model", "default", "--model", "echo")
+    with Serving(*flags, env={"TRIFOLD_HOME": str(tmp_path), "PYTHONPATH": str(ECHO)}) as running:
+        status, _, made = running.ask({"text": "hello", "echo": "olleh", "task": "echo"}, ALL)
+        assert (status, made["task"], made["text"], made["echo"]) == (201, "echo", "hello", "olleh")
+        assert running.ask({**GOOD, "task": None}, ALL)[2]["task"] == "qa", "that of the default model"
+        assert running.ask(GOOD | {"task": "echo"}, ALL)[0] == 422
+        one = f"{ALL}/{made['id']}"
+        assert running.get(one)[2]["echo"] == "olleh"
+        assert running.send("PUT", one, {"text": "hello", "echo": "HELLO", "revision": 1, "task": "qa"})[0] == 422
+        assert running.send("PUT", one, {"text": "hello", "echo": "HELLO", "revision": 1})[2]["revision"] == 2
+        listed = [running.get(f"{ALL}{query}")[2] for query in ("", "?task=qa", "?task=echo")]
+        assert [(reply["task"], reply["total"]) for reply in listed] == [("qa", 1), ("qa", 1), ("echo", 1)]
+        assert listed[2]["file"]["download"] == "v1/corrections.json?task=echo"
+        file = tmp_path / "corrections" / "echo.json"
+        assert listed[2]["command"] == f"trifold echo learn {file} echo"
+        (element,) = running.get("/v1/corrections.json?task=echo")[2]["data"]
+        assert element["echo"] == "HELLO"
+        assert running.send("DELETE", f"{one}?revision=2")[0] == 204
+        schemas = running.get("/openapi.json")[2]["paths"][ALL]["post"]["requestBody"]["content"]["application/json"]
+        assert len(schemas["schema"]["anyOf"]) == 2
 
 
 def test_a_check_of_health_beside_a_large_data_set_does_not_wait(tmp_path: Path) -> None:

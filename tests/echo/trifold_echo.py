@@ -5,14 +5,15 @@ Its graph is the identity over code points, so that a reply shows whether the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from trifold.errors import InvalidInput
+from trifold.correction import Checked, Correction
+from trifold.errors import DataError, InvalidInput
 from trifold.task import Arrays, Columns, Encoded, Host, Limits, Unit
 
 PART = 8
@@ -61,6 +62,51 @@ class EchoTask:
         return None
 
 
+class EchoCorrections:
+    """What should have come back instead of a text."""
+
+    request: Mapping[str, Any] = {
+        "type": "object",
+        "required": ["text", "echo"],
+        "properties": {"text": {"type": "string"}, "echo": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    examples: Mapping[str, Mapping[str, Any]] = {"Another echo": {"text": "hello", "echo": "olleh"}}
+    head: Mapping[str, Any] = {}
+
+    def check(self, raw: Mapping[str, Any], limits: Limits) -> Checked:
+        if raw.keys() != {"text", "echo"} or not all(isinstance(value, str) for value in raw.values()):
+            raise InvalidInput("expected a text and its echo.", field="echo")
+        return Checked(raw["text"], raw["echo"], ())
+
+    def asked(self, about: str, content: str) -> Mapping[str, Any]:
+        return {"text": about}
+
+    def key(self, content: str) -> Hashable:
+        return None
+
+    def texts(self, content: str) -> Iterable[str]:
+        return [content]
+
+    def render(self, about: str, content: str) -> Mapping[str, Any]:
+        return {"text": about, "echo": content}
+
+    def missing(self, corrections: Iterable[Correction]) -> str | None:
+        return None
+
+    def read(self, place: str, element: Any) -> Iterator[Correction]:
+        if not isinstance(element, dict) or not element.keys() >= {"id", "revision", "text", "echo"}:
+            raise DataError(f"{place}: expected an echo")
+        yield Correction(id=element["id"], revision=element["revision"], about=element["text"], content=element["echo"])
+
+    def elements(self, corrections: Iterable[Correction]) -> Iterator[Mapping[str, Any]]:
+        for one in corrections:
+            yield {"id": one.id, "revision": one.revision, "text": one.about, "echo": one.content}
+
+    def command(self, file: str, name: str, base: str | None) -> Sequence[str]:
+        return ["trifold", "echo", "learn", file, name]
+
+
 class EchoPlugin:
     name = "echo"
 
@@ -69,6 +115,9 @@ class EchoPlugin:
 
     def commands(self) -> Sequence[click.Command]:
         return [echo]
+
+    def corrections(self) -> EchoCorrections:
+        return EchoCorrections()
 
 
 @click.command()

@@ -50,14 +50,14 @@ def correcting(desk: Desk) -> APIRouter:
         words = given.get("query", "")
         if len(words) > describing.MOST_WORDS:
             raise InvalidInput(f"query: at most {describing.MOST_WORDS:,} characters.", field="query")
-        task, kept = keeping.of(given.get("task"))
+        task, kept = keeping.of(given.get("task"), _usual(desk))
         paths = _may_know_paths(desk, request)
         content = await keeping.run(lambda: _page(desk, task, kept, words, offset, limit, paths), paths=paths)
         return Response(content, media_type=JSON)
 
     async def post(request: Request) -> Response:
         body = await desk.body(request)
-        task, kept = keeping.of(body.pop("task", None))
+        task, kept = keeping.of(body.pop("task", None), _usual(desk))
 
         def work() -> tuple[Correction, bool, tuple[str, ...]]:
             checked = _checked(desk, task, kept, body)
@@ -100,7 +100,7 @@ def correcting(desk: Desk) -> APIRouter:
         return Response(status_code=204)
 
     async def download(request: Request) -> Response:
-        task, kept = keeping.of(parameters_in(request.scope, ("task",)).get("task"))
+        task, kept = keeping.of(parameters_in(request.scope, ("task",)).get("task"), _usual(desk))
         opened = await keeping.run(kept.file.opened, paths=_may_know_paths(desk, request))
         headers = {"Content-Disposition": f'attachment; filename="{_file_name(task)}"'}
         if opened is None:
@@ -132,7 +132,7 @@ def _page(desk: Desk, task: str, kept: Corrections, words: str, offset: int, lim
         pieces.append(piece)
     after, missing = offset + len(pieces), kept.form.missing(kept.all())
     file = kept.file
-    query = "" if task == next(iter(desk.keeping.tasks)) else f"?task={task}"
+    query = f"?task={task}" if len(desk.keeping.tasks) > 1 else ""
     rest = {
         "task": task,
         "total": len(found),
@@ -165,6 +165,11 @@ def _command(desk: Desk, task: str, kept: Corrections, paths: bool) -> str:
 def _first(desk: Desk, task: str) -> Loaded | None:
     """The model that answers for a task where none is named."""
     return next((loaded for loaded in desk.hosting.served.values() if loaded.task.name == task), None)
+
+
+def _usual(desk: Desk) -> str | None:
+    """The task of requests that name neither a model nor a task."""
+    return next((loaded.task.name for loaded in desk.hosting.served.values()), None)
 
 
 def _checked(desk: Desk, task: str, kept: Corrections, raw: Mapping[str, Any]) -> Checked:

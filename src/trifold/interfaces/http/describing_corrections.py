@@ -45,7 +45,7 @@ def _query(name: str, text: str, schema: Mapping[str, Any], *, required: bool = 
 
 
 def _task(forms: Forms) -> dict[str, Any]:
-    return _query("task", "By default the first one that can be corrected.", {"enum": list(forms)})
+    return _query("task", "By default that of the default model.", {"enum": list(forms)})
 
 
 PARAMETERS: Sequence[str] = ("limit", "offset", "query", "task")
@@ -186,7 +186,7 @@ def _record(task: str, form: CorrectionForm, more: Mapping[str, Any] | None = No
 
 
 def _body(request: Mapping[str, Any], more: Mapping[str, Any], forms: Forms) -> dict[str, Any]:
-    task = {"task": {"enum": [*forms, None], "description": "By default the first one that can be corrected."}}
+    task = {"task": {"enum": [*forms, None], "description": "By default that of the default model."}}
     return {
         **request,
         "required": [*request["required"], *more],

@@ -42,10 +42,13 @@ class Keeping:
         self._turn = asyncio.Semaphore(_THREADS)
         self._waiting = 0
 
-    def of(self, task: object) -> tuple[str, Corrections]:
-        """The corrections of a task, of the first one for None. Raises InvalidInput."""
+    def of(self, task: object, usual: str | None) -> tuple[str, Corrections]:
+        """The corrections of a task; for None of the usual one, or of the first where that has none.
+
+        Raises InvalidInput for what is none of them.
+        """
         if task is None:
-            return next(iter(self.tasks.items()))
+            task = usual if usual in self.tasks else next(iter(self.tasks))
         if not isinstance(task, str) or task not in self.tasks:
             raise InvalidInput(f"task: expected one of {', '.join(self.tasks)}.", field="task")
         return task, self.tasks[task]
