@@ -1,0 +1,115 @@
+// A passage to read: marked in place, and words in it can be selected, by mouse, finger or keyboard.
+
+import { fill, h } from "../../dom.js";
+import { Offsets } from "./offsets.js";
+
+/** @typedef {{ start: number, end: number, kind: string, label: string }} Mark  positions in code points */
+/** @typedef {{ start: number, end: number, text: string }} Span  positions in code points */
+
+/** A text in which spans are marked. */
+export class Passage {
+  /**
+   * @param {string} name  what a screen reader calls it
+   * @param {(span: Span | null) => void} [selected]  told whenever the selection within the passage changes
+   */
+  constructor(name, selected) {
+    this.text = "";
+    this.offsets = new Offsets("");
+    this.element = h("div", {
+      class: "passage",
+      role: "textbox",
+      "aria-multiline": "true",
+      "aria-readonly": "true",
+      "aria-label": name,
+      dir: "auto",
+      tabIndex: 0,
+      spellcheck: false,
+      translate: false,
+    });
+    if (selected) {
+      // What can be edited has a caret, so that a keyboard can select in it; every change is declined below.
+      this.element.contentEditable = "true";
+      this.element.setAttribute("inputmode", "none");
+      for (const change of ["beforeinput", "paste", "cut", "drop", "dragstart"]) this.element.addEventListener(change, (event) => event.preventDefault());
+      document.addEventListener("selectionchange", () => {
+        // A click elsewhere leaves what was selected here, so that a button can use it.
+        const anchor = document.getSelection()?.anchorNode;
+        if (this.element.isConnected && anchor && this.element.contains(anchor)) selected(this.selection());
+      });
+    }
+  }
+
+  /**
+   * Show a text with marks. Where marks overlap, the earlier in the list is seen.
+   *
+   * @param {string} text
+   * @param {readonly Mark[]} [marks]
+   */
+  show(text, marks = []) {
+    if (text !== this.text) {
+      this.text = text;
+      this.offsets = new Offsets(text);
+    }
+    const found = marks.map((mark) => ({ ...mark, from: this.offsets.units(mark.start), to: this.offsets.units(mark.end) }));
+    const cuts = [...new Set([0, text.length, ...found.flatMap((mark) => [mark.from, mark.to])])].sort((a, b) => a - b);
+    const parts = [];
+    for (let i = 0; i + 1 < cuts.length; i++) {
+      const [from = 0, to = 0] = [cuts[i], cuts[i + 1]];
+      const over = found.filter((mark) => mark.from <= from && mark.to >= to);
+      const top = over[0];
+      const part = text.slice(from, to);
+      parts.push(top ? h("mark", { class: [...new Set(over.map((mark) => mark.kind))].join(" "), title: over.map((mark) => mark.label).join("; ") }, part) : part);
+    }
+    fill(this.element, ...parts);
+  }
+
+  /**
+   * Bring the first mark of a kind into view within the passage, and with `jump` on the screen too.
+   *
+   * @param {string} kind
+   * @param {boolean} jump
+   */
+  reveal(kind, jump) {
+    const mark = this.element.querySelector(`mark.${kind}`);
+    if (!mark) return;
+    const [inner, outer] = [mark.getBoundingClientRect(), this.element.getBoundingClientRect()];
+    if (inner.top < outer.top + 24 || inner.bottom > outer.bottom - 24) {
+      this.element.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
+    }
+    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (jump) mark.scrollIntoView({ block: "nearest", inline: "nearest", behavior: calm ? "auto" : "smooth" });
+  }
+
+  /** @returns {Span | null} what is selected in the passage, without blanks at its ends */
+  selection() {
+    const selection = document.getSelection();
+    if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
+    const range = selection.getRangeAt(0);
+    if (!this.element.contains(range.startContainer) || !this.element.contains(range.endContainer)) return null;
+    return this.span(this.#units(range.startContainer, range.startOffset), this.#units(range.endContainer, range.endOffset));
+  }
+
+  /**
+   * @param {number} from  in UTF-16 units
+   * @param {number} to
+   * @returns {Span | null}
+   */
+  span(from, to) {
+    const chosen = this.text.slice(from, to);
+    const start = this.offsets.points(from + (chosen.length - chosen.trimStart().length));
+    const end = this.offsets.points(to - (chosen.length - chosen.trimEnd().length));
+    if (end <= start) return null;
+    return { start, end, text: this.text.slice(this.offsets.units(start), this.offsets.units(end)) };
+  }
+
+  /**
+   * @param {Node} node
+   * @param {number} offset
+   */
+  #units(node, offset) {
+    const before = document.createRange();
+    before.setStart(this.element, 0);
+    before.setEnd(node, offset);
+    return before.toString().length;
+  }
+}
