@@ -129,6 +129,7 @@ let prompting = null;
  * @param {boolean} wrong
  */
 export function askForKey(wrong = false) {
+  document.dispatchEvent(new CustomEvent("trifold:key-needed"));
   prompting ??= prompt(wrong).finally(() => (prompting = null));
   return prompting;
 }

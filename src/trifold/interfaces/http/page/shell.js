@@ -96,7 +96,7 @@ function paint() {
 function schemeButton() {
   /** @type {HTMLButtonElement} */
   const button = h("button", { type: "button", class: "quiet" });
-  const show = () => fill(button, h("span", { "aria-hidden": "true" }, { system: "◐", light: "☀", dark: "☾" }[scheme()] ?? ""), h("span", { class: "wide" }, ` ${scheme()}`));
+  const show = () => fill(button, h("span", { "aria-hidden": "true" }, { system: "◐", light: "☀", dark: "☾" }[scheme()] ?? ""), h("span", { class: "wide" }, scheme()));
   button.setAttribute("aria-label", "Colours: follow the system, light, or dark");
   button.addEventListener("click", () => {
     const next = SCHEMES[(SCHEMES.findIndex((one) => one === scheme()) + 1) % SCHEMES.length] ?? "system";
@@ -128,10 +128,12 @@ function keyButton() {
     button.hidden = key() === null && !needed;
   };
   let needed = false;
-  document.addEventListener("trifold:key", () => {
-    needed = true;
-    show();
-  });
+  for (const event of ["trifold:key", "trifold:key-needed"]) {
+    document.addEventListener(event, () => {
+      needed = true;
+      show();
+    });
+  }
   show();
   return button;
 }
@@ -171,7 +173,9 @@ one(".skip").addEventListener("click", (event) => {
   one("main").focus();
 });
 paint();
-fill(one(".tools"), keyButton(), schemeButton(), h("a", { class: "quiet", href: "docs" }, "API"));
+const docs = h("a", { class: "quiet", href: "docs", hidden: true }, "API");
+fill(one(".tools"), keyButton(), schemeButton(), docs);
+fetch(new URL("openapi.json", HOME), { method: "HEAD" }).then((found) => (docs.hidden = !found.ok), () => undefined);
 // Modules run before this event: the panels have brought their views.
 document.addEventListener("DOMContentLoaded", () => {
   loaded = true;

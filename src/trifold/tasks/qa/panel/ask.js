@@ -5,6 +5,7 @@ import { copy, fill, h, say } from "../../dom.js";
 import { go } from "../../shell.js";
 import { ask } from "./asking.js";
 import { Correcting } from "./correct.js";
+import { draft, keep } from "./draft.js";
 import { EXAMPLES } from "./examples.js";
 import { packed, unpacked } from "./link.js";
 import { Passages } from "./passages.js";
@@ -12,9 +13,6 @@ import { alternatives, head, marks, timing, warnings } from "./reply.js";
 import { snippets } from "./snippets.js";
 
 /** @typedef {import("./asking.js").Asked} Asked */
-
-const DRAFT = "trifold.draft";
-const LONGEST_DRAFT = 2_000_000;
 
 /** The view in which questions are asked. */
 export class Ask {
@@ -292,22 +290,13 @@ export class Ask {
   }
 
   #draft() {
-    const draft = JSON.stringify({ question: this.question.value, passages: this.passages.sheets.map((sheet) => sheet.text) });
-    try {
-      if (draft.length < LONGEST_DRAFT) sessionStorage.setItem(DRAFT, draft);
-    } catch {
-      return; // storage is full or closed: the draft lives as long as the page
-    }
+    keep({ question: this.question.value, passages: this.passages.sheets.map((sheet) => sheet.text) });
   }
 
   #restore() {
-    try {
-      const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
-      if (!draft) return;
-      this.question.value = draft.question;
-      this.passages.texts = draft.passages;
-    } catch {
-      sessionStorage.removeItem(DRAFT);
-    }
+    const last = draft();
+    if (!last) return;
+    this.question.value = last.question;
+    this.passages.texts = last.passages;
   }
 }

@@ -3,6 +3,7 @@
 import { models, sentence } from "../../api.js";
 import { fill, h, percent } from "../../dom.js";
 import { ask } from "./asking.js";
+import { draft } from "./draft.js";
 import { unpacked } from "./link.js";
 import { Passages } from "./passages.js";
 import { head, timing, warnings } from "./reply.js";
@@ -66,6 +67,7 @@ export class Compare {
   /** @param {string} rest */
   async show(rest) {
     await this.#models();
+    if (!rest) this.#take();
     if (!rest || rest === this.linked) return;
     this.linked = rest;
     try {
@@ -78,6 +80,14 @@ export class Compare {
     } catch (error) {
       fill(this.problem, h("p", { class: "problem" }, sentence(error)));
     }
+  }
+
+  /** Begin with what was last asked. */
+  #take() {
+    const last = draft();
+    if (!last || this.question.value || this.passages.texts.length) return;
+    this.question.value = last.question.split("\n")[0] ?? "";
+    this.passages.texts = last.passages;
   }
 
   async submit() {

@@ -61,7 +61,7 @@ export class Correcting {
     if (!asked) return;
     const selection = this.selection;
     const answer = asked.reply.answers[this.chosen];
-    const none = h("button", { type: "button", onclick: () => this.#save(asked.passages.map((_, index) => ({ passage: index, answers: [] }))) }, asked.passages.length > 1 ? "The passages do not say" : "The passage does not say");
+    const none = h("button", { type: "button", onclick: () => this.#save(asked.passages.map((_, index) => ({ passage: index, answers: [] }))) }, asked.reply.answers.length || selection ? (asked.passages.length > 1 ? "The passages do not say" : "The passage does not say") : "Yes, it does not say");
     if (selection) {
       const { passage, span } = selection;
       fill(

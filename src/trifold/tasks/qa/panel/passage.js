@@ -5,21 +5,23 @@ import { Offsets } from "./offsets.js";
 
 /** @typedef {{ start: number, end: number, kind: string, label: string }} Mark  positions in code points */
 /** @typedef {{ start: number, end: number, text: string }} Span  positions in code points */
+/** @typedef {(from: number, to: number, change: { type: string, text: string }) => void} Typed  positions in UTF-16 units */
 
 /** A text in which spans are marked. */
 export class Passage {
   /**
    * @param {string} name  what a screen reader calls it
    * @param {(span: Span | null) => void} [selected]  told whenever the selection within the passage changes
+   * @param {Typed} [typed]  told of what somebody wants to change at the caret; without it nothing can be changed
    */
-  constructor(name, selected) {
+  constructor(name, selected, typed) {
     this.text = "";
     this.offsets = new Offsets("");
     this.element = h("div", {
       class: "passage",
       role: "textbox",
       "aria-multiline": "true",
-      "aria-readonly": "true",
+      "aria-readonly": typed ? null : "true",
       "aria-label": name,
       dir: "auto",
       tabIndex: 0,
@@ -27,10 +29,17 @@ export class Passage {
       translate: false,
     });
     if (selected) {
-      // What can be edited has a caret, so that a keyboard can select in it; every change is declined below.
+      // What can be edited has a caret, so that a keyboard can select in it; every change is declined here.
       this.element.contentEditable = "true";
       this.element.setAttribute("inputmode", "none");
-      for (const change of ["beforeinput", "paste", "cut", "drop", "dragstart"]) this.element.addEventListener(change, (event) => event.preventDefault());
+      for (const change of ["drop", "dragstart"]) this.element.addEventListener(change, (event) => event.preventDefault());
+      this.element.addEventListener("beforeinput", (event) => {
+        event.preventDefault();
+        const range = document.getSelection()?.getRangeAt(0);
+        if (!typed || !range) return;
+        const text = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+        typed(this.#units(range.startContainer, range.startOffset), this.#units(range.endContainer, range.endOffset), { type: event.inputType, text });
+      });
       document.addEventListener("selectionchange", () => {
         // A click elsewhere leaves what was selected here, so that a button can use it.
         const anchor = document.getSelection()?.anchorNode;

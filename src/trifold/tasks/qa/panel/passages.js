@@ -23,7 +23,11 @@ class Sheet {
       spellcheck: false,
       oninput: () => owner.changed(),
     });
-    this.reading = new Passage("Passage", (span) => owner.selected(this, span));
+    this.reading = new Passage(
+      "Passage",
+      (span) => owner.selected(this, span),
+      (from, to, change) => this.type(from, to, change),
+    );
     this.name = h("label", { for: id });
     this.problem = h("p", { class: "problem", role: "alert" });
     this.note = h("p", { class: "note" });
@@ -56,6 +60,23 @@ class Sheet {
   set text(text) {
     this.field.value = text;
     this.write();
+  }
+
+  /**
+   * Somebody types into the text that is read: it is written from there on, as if it had been all along.
+   *
+   * @param {number} from
+   * @param {number} to
+   * @param {{ type: string, text: string }} change
+   */
+  type(from, to, { type, text }) {
+    this.write();
+    this.field.focus();
+    this.field.setSelectionRange(from, to);
+    // Only commands of editing can be undone by the field's own Ctrl-Z.
+    if (type.startsWith("delete")) document.execCommand(type.includes("Forward") ? "forwardDelete" : "delete");
+    else if (type === "insertParagraph" || type === "insertLineBreak") document.execCommand("insertText", false, "\n");
+    else if (text) document.execCommand("insertText", false, text);
   }
 
   /** Let the text be written. */

@@ -29,7 +29,7 @@ export function marks(asked, chosen, passage) {
 }
 
 /**
- * How sure, as a bar, in words and in figures.
+ * How sure, as a bar, in figures and in words.
  *
  * @param {number} score
  * @param {string} meaning
@@ -37,7 +37,7 @@ export function marks(asked, chosen, passage) {
 export function gauge(score, meaning) {
   const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", {}));
   bar.style.setProperty("--share", String(score));
-  return h("p", { class: "gauge" }, bar, h("strong", {}, percent(score)), ` ${inWords(score)}`, h("span", { class: "note" }, ` ${meaning}`));
+  return h("p", { class: "gauge" }, bar, h("strong", {}, percent(score)), ` ${meaning}: ${inWords(score)}`);
 }
 
 /**
@@ -71,7 +71,7 @@ export function head(asked, chosen, reveal) {
       quote && h("p", { class: "note" }, `The closest words${where}: `, quote),
     );
   }
-  return h("div", {}, quote && h("p", { class: "answer" }, quote), answer && gauge(answer.score, `that this is right${where && `,${where}`}`));
+  return h("div", {}, quote && h("p", { class: "answer" }, quote), answer && gauge(answer.score, `that this is right${where}`));
 }
 
 /**
