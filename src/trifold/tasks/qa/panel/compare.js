@@ -50,7 +50,7 @@ export class Compare {
       },
       h("label", { for: "compared-question" }, "Question"),
       this.question,
-      h("div", { class: "row" }, h("label", { for: "model-a", class: "a" }, "A"), this.selects[0], h("label", { for: "model-b", class: "b" }, "B"), this.selects[1], this.button),
+      h("div", { class: "row" }, h("span", { class: "choice" }, h("label", { for: "model-a", class: "a" }, "A"), this.selects[0]), h("span", { class: "choice" }, h("label", { for: "model-b", class: "b" }, "B"), this.selects[1]), this.button),
       this.problem,
     );
     this.element = h(

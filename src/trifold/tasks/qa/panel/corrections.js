@@ -83,7 +83,7 @@ export class Corrections {
       h("div", { class: "row" }, h("strong", {}, query ? `${counted(total, "correction")} found` : counted(total, "correction")), h("span", { class: "space" }), h("button", { type: "button", onclick: () => download(file.download) }, "Download the data set")),
       command !== null && h("p", {}, "Fine-tune a model with them:"),
       command !== null && h("div", { class: "command" }, h("code", {}, command), copyButton("Copy", () => command, "The command")),
-      missing !== null && h("p", { class: "note" }, `For a training: ${missing}`),
+      missing !== null && h("p", { class: "note" }, missing),
       file.path !== null && h("p", { class: "note" }, "They are kept in ", h("code", {}, file.path), " (SQuAD 2.0)."),
     );
   }

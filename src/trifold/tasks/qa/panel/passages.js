@@ -32,9 +32,9 @@ class Sheet {
     this.problem = h("p", { class: "problem", role: "alert" });
     this.note = h("p", { class: "note" });
     this.remove = h("button", { type: "button", class: "quiet", onclick: () => owner.remove(this) }, "Remove");
-    this.edit = h("button", { type: "button", class: "quiet", onclick: () => this.write(true) }, "Edit the text");
+    this.edit = h("button", { type: "button", class: "quiet", onclick: () => this.write(true) }, "Edit");
     const picker = h("input", { type: "file", accept: KINDS, class: "unseen", tabIndex: -1, "aria-hidden": "true", onchange: () => picker.files?.[0] && this.take(picker.files[0]) });
-    const open = h("button", { type: "button", class: "quiet", onclick: () => picker.click() }, "Open a file…");
+    const open = h("button", { type: "button", class: "quiet", onclick: () => picker.click() }, "Open file…");
     this.element = h("div", { class: "sheet" }, h("div", { class: "row" }, this.name, h("span", { class: "space" }), this.edit, open, picker, this.remove), this.field, this.reading.element, this.note, this.problem);
     this.element.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;

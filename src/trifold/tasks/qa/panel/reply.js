@@ -71,7 +71,7 @@ export function head(asked, chosen, reveal) {
       quote && h("p", { class: "note" }, `The closest words${where}: `, quote),
     );
   }
-  return h("div", {}, quote && h("p", { class: "answer" }, quote), answer && gauge(answer.score, `that this is right${where}`));
+  return h("div", {}, quote && h("p", { class: "answer" }, quote), answer && gauge(answer.score, "that this is right"), where && h("p", { class: "note" }, `It stands${where}.`));
 }
 
 /**
