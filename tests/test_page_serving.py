@@ -68,7 +68,7 @@ def addresses() -> dict[str, Path]:
             if path.is_file():
                 found[f"/page/tasks/{task}/{path.relative_to(panel.files).as_posix()}"] = path
     del found["/page/index.html"]
-    return found
+    return {address: path for address, path in found.items() if path.suffix != ".ts"}  # types are for tsc alone
 
 
 def test_the_page_is_the_index_with_the_scripts_of_all_panels(server: Serving) -> None:

@@ -123,8 +123,14 @@ def _prepared(content: bytes, suffix: str) -> _File:
 
 def _scripts(panels: Mapping[str, Panel]) -> str:
     """Elements that load the panels; addresses are relative, so that the page can stand behind a prefix."""
-    addresses = (f"page/tasks/{quote(task)}/{quote(panel.script)}" for task, panel in panels.items())
-    return "\n".join(f'<script type="module" src="{html.escape(address)}"></script>' for address in addresses)
+    lines = []
+    for task, panel in panels.items():
+        base = f"page/tasks/{quote(task)}/"
+        # All modules at once, where the browser would find each only in the one that needs it.
+        modules = (quote(name) for name, _ in _files(panel.files) if name.endswith(".js") and name != panel.script)
+        lines += [f'<link rel="modulepreload" href="{html.escape(base + name)}">' for name in modules]
+        lines.append(f'<script type="module" src="{html.escape(base + quote(panel.script))}"></script>')
+    return "\n".join(lines)
 
 
 def _reply(file: _File, request: Request) -> Response:

@@ -36,6 +36,7 @@ export class Ask {
     this.question = h("textarea", {
       id: "question",
       rows: 2,
+      dir: "auto",
       placeholder: "What do you want to know from the text?",
       oninput: () => this.#draft(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
@@ -129,10 +130,12 @@ export class Ask {
     const running = (this.running = new AbortController());
     this.button.disabled = true;
     this.stop.hidden = false;
-    const busy = window.setTimeout(() => {
-      this.button.textContent = "Asking …";
+    const began = performance.now();
+    const busy = window.setInterval(() => {
+      const seconds = Math.floor((performance.now() - began) / 1000);
+      this.button.textContent = seconds < 2 ? "Asking …" : `Asking … ${seconds} s`;
       this.element.classList.add("busy");
-    }, 200);
+    }, 250);
     try {
       for (const question of questions) {
         const asked = await ask(question, texts, this.model.value || null, running.signal);
@@ -147,7 +150,7 @@ export class Ask {
         fill(this.problem, h("p", { class: "problem" }, sentence(error)));
       }
     } finally {
-      window.clearTimeout(busy);
+      window.clearInterval(busy);
       if (this.running === running) {
         this.running = null;
         this.button.disabled = false;

@@ -20,6 +20,7 @@ export class Compare {
     this.question = h("textarea", {
       id: "compared-question",
       rows: 2,
+      dir: "auto",
       placeholder: "A question for both",
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

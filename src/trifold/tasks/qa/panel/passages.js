@@ -19,6 +19,7 @@ class Sheet {
     this.field = h("textarea", {
       id,
       rows: 9,
+      dir: "auto",
       placeholder: "Paste or type a text here, drop a file, or open one.",
       spellcheck: false,
       oninput: () => owner.changed(),

@@ -122,7 +122,7 @@ export function alternatives(asked, chosen, choose) {
 
 /** @param {Asked} asked */
 export function warnings(asked) {
-  return asked.reply.warnings.map((text) => h("p", { class: "warning" }, text));
+  return asked.reply.warnings.map((text) => h("p", { class: "warning" }, text.charAt(0).toUpperCase() + text.slice(1)));
 }
 
 /** @param {Asked} asked */
