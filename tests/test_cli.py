@@ -278,3 +278,17 @@ def test_a_terminal_gets_colours_and_a_pipe_does_not() -> None:
     assert process.wait() == 0
     assert b"\x1b[" in shown
     assert "»".encode() not in shown
+
+
+def test_an_interruption_while_modules_are_loaded_is_no_traceback() -> None:
+    code = """
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "trifold.interfaces.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("trifold", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
