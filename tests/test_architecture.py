@@ -12,7 +12,7 @@ import pytest
 import trifold
 
 SOURCE = Path(trifold.__file__).parent
-FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models", "tables", "remote"]
+FLOORS = ["interfaces", "jobs", "tasks", "training", "engine", "models", "tables", "documents", "remote"]
 BASEMENT = ["plugins", "printable", "jsontext", "correction", "task", "wire", "errors"]
 
 

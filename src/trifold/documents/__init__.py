@@ -1,0 +1,1 @@
+"""Text out of files that people have: plain text, Markdown, HTML, PDF, Word."""
