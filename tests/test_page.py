@@ -9,6 +9,7 @@ import pytest
 
 from browser import NARROW, Visit, axe_violations, visiting
 from live_server import Serving
+from prefix_proxy import behind
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -46,3 +47,12 @@ def test_axe_finds_nothing_serious(visit: Visit, scheme: str) -> None:
     page = visit.open()
     assert re.match(r"light|dark", scheme)
     assert axe_violations(page, "dark" if scheme == "dark" else "light") == []
+
+
+def test_it_stands_behind_a_prefix(browser: Browser, site: Serving) -> None:
+    with behind("/tools/reader", site.port) as address:
+        origin = address.removesuffix("/tools/reader")
+        with visiting(browser, origin) as visit:
+            visit.open("/tools/reader/")
+            assert len(visit.requests) > 1
+            assert {url for url in visit.requests if not url.startswith(f"{address}/")} == set()
