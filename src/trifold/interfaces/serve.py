@@ -69,6 +69,7 @@ SIGTERM and Ctrl-C answer what was accepted, refuse what is new, and end within 
 @_option("--max-passage-mb", type=_SIZE, default=1, help="Size of a passage at most.")
 @_option("--max-passages", type=_COUNT, default=1000, help="Passages of a question at most.")
 @_option("--max-items", type=_COUNT, default=1000, help="Questions of a call at most.")
+@_option("--max-file-mb", type=_SIZE, default=20, help="Size of a file whose text is extracted at most.")
 @_option("--body-timeout", type=_SECONDS, default=10, help="Seconds in which a request's body must arrive.")
 @_option("--header-timeout", type=_SECONDS, default=10, help="Seconds in which a request's headers must arrive.")
 @_option("--max-connections", type=_COUNT, default=1000, help="Open connections at most.")

@@ -22,6 +22,7 @@ from trifold.interfaces.http.correcting import correcting
 from trifold.interfaces.http.describing import ERROR
 from trifold.interfaces.http.desk import Desk
 from trifold.interfaces.http.documentation import documentation
+from trifold.interfaces.http.extracting import extracting
 from trifold.interfaces.http.guard import Door, Guard
 from trifold.interfaces.http.hosts import Hosts
 from trifold.interfaces.http.keys import Keys
@@ -78,9 +79,9 @@ def api(desk: Desk) -> FastAPI:
             for route in plugin.routes():
                 routes.setdefault(name, route)
                 app.include_router(answering(desk, name, route))
-    for router in (hugging(desk, routes), correcting(desk), kserve(desk), health(desk)):
+    for router in (hugging(desk, routes), extracting(desk), correcting(desk), kserve(desk)):
         app.include_router(router)
-    for router in (operations(desk), cards(desk), administration(desk)):
+    for router in (health(desk), operations(desk), cards(desk), administration(desk)):
         app.include_router(router)
     if desk.settings.docs:
         app.include_router(documentation())

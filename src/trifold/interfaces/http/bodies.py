@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import NamedTuple, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -13,7 +14,7 @@ from trifold.interfaces.http.replies import Refusal
 from trifold.interfaces.http.room import Place, Room
 from trifold.interfaces.http.settings import MB
 
-__all__ = ["Parsed", "read_body"]
+__all__ = ["Parsed", "arrived", "read_body"]
 
 _CLOSE = {"Connection": "close"}
 _CROWDED = "more text is arriving than there is room for. Try again in a moment, or send less at once."
@@ -37,12 +38,34 @@ async def read_body(
     parse: its bytes; may run in a thread. kinds: content types. limit: bytes. seconds: for the whole body. room: shared
     with all bodies that are being read. Raises Refusal, Overloaded, and ClientDisconnect when the client leaves.
     """
-    with room.place() as place:
-        content = await _read(request, limit, seconds, place)
-        _check(request, kinds)
+    async with arrived(request, kinds=kinds, limit=limit, flag="--max-body-mb", seconds=seconds, room=room) as content:
         if len(content) <= _SHORT:
             return parse(content)
         return await asyncio.to_thread(parse, content)  # others get their turn between its steps
+
+
+@asynccontextmanager
+async def arrived(
+    request: Request, *, kinds: Collection[str], limit: int, flag: str, seconds: float, room: Room
+) -> AsyncIterator[bytes]:
+    """The body of a request, which takes up room as long as it is worked on.
+
+    flag: what raises the limit. The others as above; raises the same.
+    """
+    with room.place() as place:
+        content = await _read(request, _Limit(limit, flag), seconds, place)
+        _check(request, kinds)
+        yield content
+
+
+class _Limit(NamedTuple):
+    size: int
+    flag: str
+
+    @property
+    def refusal(self) -> Refusal:
+        message = f"the body is larger than {self.size / MB:g} MB. Send less at once, or raise {self.flag}."
+        return Refusal("too_large", message, headers=_CLOSE)
 
 
 def _check(request: Request, kinds: Collection[str]) -> None:
@@ -56,13 +79,13 @@ def _check(request: Request, kinds: Collection[str]) -> None:
         raise Refusal("unsupported_media_type", message, headers=_CLOSE)
 
 
-async def _read(request: Request, limit: int, seconds: float, place: Place) -> bytes:
+async def _read(request: Request, limit: _Limit, seconds: float, place: Place) -> bytes:
     """The bytes of the body. What is too much is read to its end without being kept, so that the client, which reads
     only when it has sent everything, learns why it is refused.
     """
     declared = request.headers.get("content-length", "")
-    large = declared.isascii() and declared.isdecimal() and len(declared) < 20 and int(declared) > limit
-    refusal: Exception | None = _too_large(limit) if large else None
+    large = declared.isascii() and declared.isdecimal() and len(declared) < 20 and int(declared) > limit.size
+    refusal: Exception | None = limit.refusal if large else None
     if refusal is not None and "100-continue" in request.headers.get("expect", "").lower():
         raise refusal
     size = 0
@@ -75,8 +98,8 @@ async def _read(request: Request, limit: int, seconds: float, place: Place) -> b
                     raise ClientDisconnect
                 part = message.get("body", b"")
                 size += len(part)
-                if size > limit:
-                    refusal = _too_large(limit)
+                if size > limit.size:
+                    refusal = limit.refusal
                 elif refusal is None and not place.hold(len(part)):
                     refusal = Overloaded(_CROWDED, retry_after=1)
                 if refusal is None:
@@ -94,8 +117,3 @@ async def _read(request: Request, limit: int, seconds: float, place: Place) -> b
     if refusal is not None:
         raise refusal
     return b"".join(parts)
-
-
-def _too_large(limit: int) -> Refusal:
-    message = f"the body is larger than {limit / MB:g} MB. Send less at once, or raise --max-body-mb."
-    return Refusal("too_large", message, headers=_CLOSE)

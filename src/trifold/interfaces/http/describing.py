@@ -16,6 +16,7 @@ __all__ = [
     "ERROR",
     "OBJECT",
     "SECONDS",
+    "TIMEOUT",
     "Description",
     "add",
     "described",
@@ -107,7 +108,7 @@ def path_parameter(name: str, text: str) -> dict[str, Any]:
 SECONDS = r"^([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)$"
 """A positive number without an exponent, as `X-Timeout` has it."""
 
-_TIMEOUT: Mapping[str, Any] = {
+TIMEOUT: Mapping[str, Any] = {
     "name": "X-Timeout",
     "in": "header",
     "required": False,
@@ -125,7 +126,7 @@ def one(route: Route) -> Description:
         text=route.description,
         body=_with_model(route.request),
         examples=route.examples,
-        parameters=[_TIMEOUT],
+        parameters=[TIMEOUT],
         also=(404, 504),
     )
 
@@ -151,7 +152,7 @@ def many(route: Route, most: int) -> Description:
         text="The items are batched over all cores. An item that cannot be answered gets an error in its place.",
         body=request,
         examples={"All examples of the single path": {"items": list(route.examples.values())}},
-        parameters=[_TIMEOUT],
+        parameters=[TIMEOUT],
         also=(404, 504),
     )
 
@@ -165,7 +166,7 @@ def payloads(known: Sequence[Payload]) -> Description:
         text="What `huggingface_hub.InferenceClient(model='http://.../models/default')` sends.",
         body=_either([p.request for p in known]),
         examples={"A question": known[0].example},
-        parameters=[path_parameter("model", "Name or version of a model."), _TIMEOUT],
+        parameters=[path_parameter("model", "Name or version of a model."), TIMEOUT],
         also=(404, 504),
     )
 

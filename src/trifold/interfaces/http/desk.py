@@ -9,8 +9,9 @@ import marshal
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -19,7 +20,7 @@ from trifold.engine.hosting import Hosting, load_warm
 from trifold.engine.loaded import Loaded
 from trifold.engine.service import Service
 from trifold.errors import DeadlineExceeded, InvalidInput, NotReady
-from trifold.interfaces.http.bodies import Parsed, read_body
+from trifold.interfaces.http.bodies import Parsed, arrived, read_body
 from trifold.interfaces.http.describing import SECONDS
 from trifold.interfaces.http.keeping import Keeping
 from trifold.interfaces.http.metrics import Metrics
@@ -40,6 +41,8 @@ _PLAIN = 2
 """The last format of marshal in which equal values have equal bytes; numbers and texts are copied into it, where JSON
 would spell them out.
 """
+
+T = TypeVar("T")
 
 _log = logging.getLogger("trifold.serve")
 
@@ -89,6 +92,11 @@ class Desk:
         """Values and keys that a body of JSON may have: a hundred for each item or passage."""
         return 100 * max(1000, self.settings.max_items, self.settings.max_passages)
 
+    def file(self, request: Request, kinds: Collection[str]) -> AbstractAsyncContextManager[bytes]:
+        """The bytes of the file that a request brings. Raises Refusal, Overloaded, ClientDisconnect."""
+        limit, seconds = self.settings.file_bytes, self.settings.body_timeout
+        return arrived(request, kinds=kinds, limit=limit, flag="--max-file-mb", seconds=seconds, room=self._bodies)
+
     def model(self, name: str | None) -> Loaded:
         """The model of a name or version, the default one for None. Raises ModelNotFound, NotReady."""
         self._check_ready()
@@ -114,20 +122,28 @@ class Desk:
         the client has left, whose work is then dropped.
         """
         trace = trace_of(request.scope)
-        allowed = self._seconds(request)
+        allowed = self.seconds(request)
         call = self.service.submit(asked, deadline=trace.began + allowed)
-        answer = asyncio.wrap_future(call.future)
+        outcomes = await self.wait(request, asyncio.wrap_future(call.future), partial(self.service.cancel, call))
+        trace.note(outcomes)
+        if any(isinstance(outcome.reply, DeadlineExceeded) for outcome in outcomes):
+            raise _too_late(allowed)  # for all of them, as when the clock here is the first to notice
+        return outcomes
+
+    async def wait(self, request: Request, answer: asyncio.Future[T], stop: Callable[[str], object]) -> T:
+        """What comes of work for a client, or nothing once nobody waits any more.
+
+        stop: ends the work, and is told why: "left", "deadline". Raises DeadlineExceeded, ClientDisconnect,
+        InvalidInput for a time that is none.
+        """
+        allowed = self.seconds(request)
         leaving = asyncio.ensure_future(_left(request))
         reason = "left"
         try:
-            left = trace.began + allowed - time.monotonic()
+            left = trace_of(request.scope).began + allowed - time.monotonic()
             await asyncio.wait((answer, leaving), timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
-                outcomes = answer.result()
-                trace.note(outcomes)
-                if any(isinstance(outcome.reply, DeadlineExceeded) for outcome in outcomes):
-                    raise _too_late(allowed)  # for all of them, as when the clock here is the first to notice
-                return outcomes
+                return answer.result()
             if leaving.done():
                 raise ClientDisconnect
             reason = "deadline"
@@ -135,10 +151,10 @@ class Desk:
         finally:
             leaving.cancel()
             if not answer.done():
-                self.service.cancel(call, reason)
+                stop(reason)
 
-    def _seconds(self, request: Request) -> float:
-        """How long the client will wait."""
+    def seconds(self, request: Request) -> float:
+        """How long the client will wait. Raises InvalidInput."""
         given = request.headers.get("x-timeout")
         if given is None:
             return self.settings.deadline

@@ -35,6 +35,7 @@ class Settings:
     max_passage_mb: float = 1
     max_passages: int = 1000
     max_items: int = 1000
+    max_file_mb: float = 20
     body_timeout: float = 10
     header_timeout: float = 10
     max_connections: int = 1000
@@ -71,6 +72,11 @@ class Settings:
     @property
     def body_bytes(self) -> int:
         return int(self.max_body_mb * MB)
+
+    @property
+    def file_bytes(self) -> int:
+        """Of a file at most; all bodies share the room of the queue."""
+        return int(min(self.max_file_mb, self.max_queue_mb) * MB)
 
     @property
     def limits(self) -> Limits:
