@@ -41,6 +41,14 @@ def test_its_files_are_as_they_were_made() -> None:
     find("default").verify()
 
 
+def test_its_figures_come_with_the_bins_of_their_calibration_error() -> None:
+    for metric in find("default").manifest["metrics"]:
+        bins = metric["reliability"]
+        assert (len(bins), sum(one["n"] for one in bins)) == (15, metric["n"])
+        gaps = sum(one["n"] * abs(one["score"] - one["right"]) for one in bins) / metric["n"]
+        assert gaps == pytest.approx(metric["ece"], abs=2e-4)
+
+
 def rows_from_examples() -> list[dict[str, Any]]:
     """Each sentence of the long example asked about by each of its questions: windows of many lengths."""
     sentences = PASSAGES["lighthouse.txt"].split(". ")

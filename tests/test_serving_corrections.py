@@ -404,6 +404,7 @@ def test_a_model_says_what_it_is(server: Serving) -> None:
     assert facts["task_settings"]["window"] == {"length": 384, "stride": 128}
     assert facts["files"]["model.int8.onnx"]["bytes"] > 1_000_000
     assert {metric["data"] for metric in facts["metrics"]} >= {"squad-dev-v1.1.json.gz", "squad-dev-v2.0.json.gz"}
+    assert all(len(metric["reliability"]) == 15 for metric in facts["metrics"])
     assert server.get("/v1/models/default@0/card")[2] == card
     assert server.get("/v1/models/nobody/card")[2]["error_type"] == "model_not_found"
 
