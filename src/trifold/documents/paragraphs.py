@@ -73,11 +73,8 @@ def put_together(pages: Sequence[Sequence[Line]]) -> str:
         if blocks and own:
             _continue(blocks, own, body)
         blocks += own
-    text = ""
-    for block in blocks:
-        text += ("\n\n" if block.apart else "\n") if text else ""
-        text += _text(block.lines, words)
-    return text
+    parts = [part for block in blocks for part in ("\n\n" if block.apart else "\n", _text(block.lines, words))]
+    return "".join(parts[1:])
 
 
 def _joined_rows(lines: Sequence[Line]) -> list[Line]:

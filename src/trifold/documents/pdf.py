@@ -96,8 +96,9 @@ def _lines(page: Any) -> list[Line]:
     """The lines of a page, in the order in which they stand in the file."""
     from pypdfium2 import raw
 
-    textpage = page.get_textpage()
-    codes = [raw.FPDFText_GetUnicode(textpage, i) for i in range(textpage.count_chars())]
+    opened = page.get_textpage()  # closes the text page when it is let go
+    textpage, code_at = opened.raw, raw.FPDFText_GetUnicode
+    codes = [code_at(textpage, i) for i in range(opened.count_chars())]
     lines: list[Line] = []
     start = 0
     for i, code in enumerate([*codes, 0x0A]):
@@ -112,7 +113,7 @@ def _lines(page: Any) -> list[Line]:
             hyphen = code == _HYPHEN
             lines.append(_line(raw, textpage, codes, first, last, hyphen=hyphen))
         start = i + 1
-    textpage.close()
+    opened.close()
     return lines
 
 
