@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,7 +237,7 @@ def test_the_log_has_no_word_of_it(server: Serving) -> None:
 
 def test_two_servers_on_one_folder_lose_nothing_and_a_restart_keeps_all(tmp_path: Path) -> None:
     def write(one: Serving, name: str) -> None:
-        for n in range(12):
+        for n in range(8):
             assert one.ask({**GOOD, "question": f"{name} {n}?"}, ALL)[0] == 201
 
     env = {"TRIFOLD_CORRECTIONS": str(tmp_path)}
@@ -252,11 +251,11 @@ def test_two_servers_on_one_folder_lose_nothing_and_a_restart_keeps_all(tmp_path
             thread.start()
         for thread in threads:
             thread.join()
-        assert [one.get(ALL)[2]["total"] for one in (first, second)] == [72, 72]
+        assert [one.get(ALL)[2]["total"] for one in (first, second)] == [48, 48]
         kept = first.get("/v1/corrections.json")[2]
     with Serving(env=env) as third:
         assert third.get("/v1/corrections.json")[2] == kept
-        assert len(read_sound(tmp_path / "qa.json")) == 72
+        assert len(read_sound(tmp_path / "qa.json")) == 48
 
 
 def test_without_corrections_their_paths_are_not_there(server: Serving) -> None:
@@ -344,24 +343,24 @@ def test_the_corrections_of_another_task_are_kept_beside(tmp_path: Path) -> None
         assert len(schemas["schema"]["anyOf"]) == 2
 
 
-def test_a_check_of_health_beside_a_large_data_set_does_not_wait(tmp_path: Path) -> None:
-    entries = [{"id": str(n), "question": f"{n}?", "answers": [{"text": "Ada", "answer_start": 26}]} for n in range(20)]
-    articles = [{"paragraphs": [{"context": f"{ADA} {n}", "qas": [{**e, "id": f"{n} {e['id']}"} for e in entries]}]}
-                for n in range(700)]  # fmt: skip
+def test_others_are_answered_while_a_large_data_set_is_read(tmp_path: Path) -> None:
+    entries = [{"question": f"{n}?", "answers": [{"text": "Ada", "answer_start": 26}]} for n in range(20)]
+    articles = [
+        {"paragraphs": [{"context": f"{ADA} {n}", "qas": [{"id": f"{n} {i}", **e} for i, e in enumerate(entries)]}]}
+        for n in range(400)
+    ]
     (tmp_path / "qa.json").write_text(json.dumps({"version": "v2.0", "data": articles}))
     with Serving("--corrections", str(tmp_path)) as running:
         replies: list[int] = []
         writer = threading.Thread(target=lambda: replies.append(running.ask(GOOD, ALL)[0]))
         writer.start()
-        worst = 0.0
+        answered = 0
         while writer.is_alive():
-            began = time.monotonic()
-            assert running.get("/v2/health/live")[0] == 200
-            worst = max(worst, time.monotonic() - began)
+            answered += running.get("/v2/health/live")[0] == 200
         writer.join()
         assert replies == [201]
-        assert worst < 2
-        assert running.get(f"{ALL}?limit=1&query=699")[2]["total"] == 20
+        assert answered > 5
+        assert running.get(f"{ALL}?limit=1&query=1843.%20399")[2]["total"] == 20
 
 
 def test_the_client_corrects(server: Serving) -> None:
