@@ -53,7 +53,9 @@ def launched() -> Iterator[Browser]:
     module of tests starts it and ends it.
     """
     path = chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=20_000)  # a busy machine is not a failure
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
@@ -109,7 +111,7 @@ def visiting(browser: Browser, server: str, size: tuple[int, int] = WIDE, **opti
     context = browser.new_context(
         viewport={"width": width, "height": height}, service_workers="block", accept_downloads=True, **options
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(20_000)
     visit = Visit(context.new_page(), server)
 
     def complain(message: ConsoleMessage) -> None:
