@@ -104,7 +104,7 @@ class Sheet {
   }
 
   /**
-   * Have the server make text of a file.
+   * Have the server make text of a file. What it is, it sees by itself, whatever the browser takes it for.
    *
    * @param {File} file
    */
@@ -112,7 +112,7 @@ class Sheet {
     fill(this.problem);
     this.note.textContent = `Reading ${file.name} …`;
     try {
-      const got = await call(`v1/extract?name=${encodeURIComponent(file.name)}`, { body: file, method: "POST" });
+      const got = await call(`v1/extract?name=${encodeURIComponent(file.name)}`, { body: new Blob([file]) });
       this.text = got.value.text;
       this.note.textContent = [`${file.name}, ${this.text.length.toLocaleString("en")} characters.`, ...got.value.warnings].join(" ");
       this.owner.changed();
