@@ -54,6 +54,7 @@ class Asking:
     def shown(self, response: Response) -> tuple[dict[str, Any], dict[str, Any]]:
         """Wait until a reply is on the screen."""
         sent, reply = response.request.post_data_json, response.json()
+        assert sent is not None
         self.view.locator(".reply h2").get_by_text(reply["question"], exact=True).wait_for()
         return sent, reply
 
