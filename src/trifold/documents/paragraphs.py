@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -44,8 +44,10 @@ class _Block:
     width: float = 0.0  # right end of the column
 
 
-_ITEM = re.compile(r"(?:[•‣◦▪●○■□▸►–—*·-]|\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])\s")
-_ENDED = re.compile(r"[.!?:;。！？][\"'”’»)\]*⁰¹²³⁴⁵⁶⁷⁸⁹]*$")
+_BULLET = re.compile(r"[•‣◦▪●○■□▸►–—*·-]\s")
+_NUMBERED = re.compile(r"\(?(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s")
+_ENDED = re.compile(r"(?<!\b[A-Z])[.!?:。！？][\"'”’»)\]*⁰¹²³⁴⁵⁶⁷⁸⁹]*$")
+"""The end of a sentence, which the point after an initial is not."""
 _LEADER = re.compile(r"(?:\. ?){4,}\s*\w*$")
 """Dots that lead to a page number."""
 _BEGUN = re.compile(r"[\"'“‘«(\[]?[a-zß-öø-ÿа-яα-ω]")
@@ -53,6 +55,9 @@ _BEGUN = re.compile(r"[\"'“‘«(\[]?[a-zß-öø-ÿа-яα-ω]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _CLOSED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f]")
 """Scripts that put no blanks between words."""
+_HYPHENS = ("-", "\u2010")
+_PREFIXES = frozenset(("cross", "non", "self", "well"))
+"""Mostly written with a hyphen."""
 _NEAR = 4
 """Lines before and after that tell how wide a column is."""
 _FEW = 4
@@ -65,7 +70,7 @@ def put_together(pages: Sequence[Sequence[Line]]) -> str:
     """The text of a document. pages: the lines of each, in reading order."""
     pages = [_joined_rows(page) for page in pages]
     leading = _leading(pages)
-    words = Counter(word.lower() for page in pages for line in page for word in _WORD.findall(line.text))
+    words = Counter(word for page in pages for word in _whole_words(page))
     body = _body_size(pages)
     blocks: list[_Block] = []
     for page in pages:
@@ -75,6 +80,16 @@ def put_together(pages: Sequence[Sequence[Line]]) -> str:
         blocks += own
     parts = [part for block in blocks for part in ("\n\n" if block.apart else "\n", _text(block.lines, words))]
     return "".join(parts[1:])
+
+
+def _whole_words(page: Sequence[Line]) -> Iterator[str]:
+    """The words of a page without those of which a line holds one half."""
+    hyphen = False
+    for line in page:
+        found = _WORD.findall(line.text)
+        cut = line.hyphen or line.text.endswith(_HYPHENS)
+        yield from (word.lower() for word in found[hyphen : len(found) - cut])
+        hyphen = cut
 
 
 def _joined_rows(lines: Sequence[Line]) -> list[Line]:
@@ -150,7 +165,9 @@ def _judge(block: _Block, line: Line, following: Line | None, leading: float) ->
     gap = step > _GAP * leading * size
     if not _alike(last.size, line.size):
         return False, True
-    if _ITEM.match(line.text) and not (_under_way(last, line) and line.text[0] in "–—-"):
+    if _BULLET.match(line.text) and not (not _ends(last) and line.text[0] in "–—-"):
+        return False, gap
+    if _NUMBERED.match(line.text) and (_ends(last) or gap or _is_short(last, line, block.width)):
         return False, gap
     if gap:
         return step < 1.8 * leading * size and _under_way(last, line), True
@@ -159,12 +176,16 @@ def _judge(block: _Block, line: Line, following: Line | None, leading: float) ->
     if _is_short(last, line, block.width):
         return _under_way(last, line) and last.right - last.left > 0.5 * (block.width - last.left), False
     indent = line.left - last.left
-    if indent > 0.8 * size and not _ITEM.match(first.text) and len(block.lines) > 1:
+    if indent > 0.8 * size and not _is_item(first) and len(block.lines) > 1:
         return _under_way(last, line), True
     if indent > 0.8 * size and following is not None and following.left < line.left - 0.8 * size:
         return _under_way(last, line), True  # a first line, after a paragraph of one line
     prose = (len(last.text.split()) + len(line.text.split())) / 2 >= _FEW or _CLOSED.search(last.text)
     return bool(prose) or (_under_way(last, line) and not last.text[-1].isdigit()), False
+
+
+def _is_item(line: Line) -> bool:
+    return _BULLET.match(line.text) is not None or _NUMBERED.match(line.text) is not None
 
 
 def _is_short(last: Line, line: Line, width: float) -> bool:
@@ -179,7 +200,7 @@ def _goes_on(last: Line, line: Line, width: float) -> bool:
     """Whether a sentence goes on elsewhere: on the next page, in the next column."""
     if last.hyphen:
         return True
-    if not _alike(last.size, line.size) or _ITEM.match(line.text):
+    if not _alike(last.size, line.size) or _BULLET.match(line.text):
         return False
     if _ends(last) or min(len(last.text.split()), len(line.text.split())) < _FEW:
         return _under_way(last, line)
@@ -219,7 +240,7 @@ def _continue(blocks: list[_Block], own: list[_Block], body: float) -> None:
 def _text(lines: Sequence[Line], words: Counter[str]) -> str:
     text = lines[0].text
     for last, line in pairwise(lines):
-        if last.hyphen or text.endswith(("-", "\u2010")):
+        if last.hyphen or text.endswith(_HYPHENS):
             text = _without_hyphen(text.removesuffix("-").removesuffix("\u2010"), line.text, words)
         elif _CLOSED.match(text[-1:]) and _CLOSED.match(line.text[:1]):
             text += line.text
@@ -236,8 +257,11 @@ def _without_hyphen(text: str, following: str, words: Counter[str]) -> str:
         return f"{text}-{following}" if text and not text.endswith(" ") else f"{text}- {following}"
     if end is None or not end[0][0].islower():
         return f"{text}-{following}"
+    if following[end.end() :].startswith("-") or text[: start.start()].endswith("-"):  # one-and-two
+        return f"{text}-{following}"
     one, two = start[0].lower(), end[0].lower()
     whole, divided = words[one + two], words[f"{one}-{two}"]
-    if divided > whole or (not whole and min(len(one), len(two)) > 2 and words[one] > 1 and words[two] > 1):
+    compound = one in _PREFIXES or (len(one) > 2 and words[one] > 1 and words[two] > 1)
+    if divided > whole or (not whole and len(two) > 3 and compound):
         return f"{text}-{following}"
     return text + following

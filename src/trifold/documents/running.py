@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from trifold.documents.paragraphs import Line
 
@@ -30,7 +31,8 @@ _Place = tuple[int, int]
 def without_running_lines(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Line]], list[str]]:
     """The pages without them, and the first of each that says more than a number."""
     places: dict[tuple[str, int], list[_Place]] = defaultdict(list)
-    edges = [(number, i) for number, page in enumerate(pages) for i in _edges(page)]
+    sides = [[(n, i) for i in side] for n, page in enumerate(pages) for side in _edges(page)]
+    edges = sorted({place for side in sides for place in side})
     for number, i in edges:
         line = pages[number][i]
         for form in _forms(line.text, number):
@@ -38,6 +40,7 @@ def without_running_lines(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Li
     least = min(3, max(2, len(pages)))
     running = {place for found in places.values() if _is_running(found, least) for place in found}
     running |= _numbered_alike(pages, edges, running)
+    running = {place for side in sides for place in takewhile(running.__contains__, side)}  # none within the text
     said: dict[str, str] = {}
     for number, i in sorted(running):
         text = pages[number][i].text
@@ -68,10 +71,10 @@ def _numbered_alike(pages: Sequence[Sequence[Line]], edges: Sequence[_Place], ru
     }
 
 
-def _edges(page: Sequence[Line]) -> list[int]:
-    """Which lines stand at the top and at the bottom, by their places on the paper."""
+def _edges(page: Sequence[Line]) -> tuple[list[int], list[int]]:
+    """Which lines stand at the top and at the bottom, by their places on the paper, the outermost first."""
     order = sorted(range(len(page)), key=lambda i: -page[i].y)
-    return order if len(order) <= 2 * _EDGE else [*order[:_EDGE], *order[-_EDGE:]]
+    return order[:_EDGE], order[::-1][:_EDGE]
 
 
 def _forms(text: str, page: int) -> Iterator[str]:
