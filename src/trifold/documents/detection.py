@@ -74,7 +74,9 @@ def detect(content: bytes, name: str | None = None, media_type: str | None = Non
         return "docx"
     if head.startswith(_OLE):
         raise _compound(content)
-    if not is_utf_16(content):
+    if order := is_utf_16(content):
+        head = head.decode(order, "ignore").encode()
+    else:
         if content[4:12] == b"ftypheic" or content[8:12] == b"WEBP":
             raise _foreign(name, "a picture")
         for start, what in _FOREIGN:
@@ -94,11 +96,11 @@ def is_utf_16(content: bytes) -> str | None:
         return "utf-16"
     head = content[: 2 * _HEAD]
     half = len(head) // 2
-    if half >= 4 and b"\0\0" not in head:
+    if half >= 4:
         even, odd = head[::2].count(0), head[1::2].count(0)
-        if odd > 0.7 * half and not even:
+        if odd > 0.7 * half > 14 * even:
             return "utf-16-le"
-        if even > 0.7 * half and not odd:
+        if even > 0.7 * half > 14 * odd:
             return "utf-16-be"
     return None
 

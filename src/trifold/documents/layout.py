@@ -161,6 +161,8 @@ class _Page:
     def _open_cell(self) -> None:
         if self._filled and self._filled[-1]:
             self._break = ""
+            while self.parts and not self.parts[-1].strip(" "):  # between the cells
+                self.parts.pop()
             self.parts.append("\t")
         elif self._filled:
             self.parts += [self._break] if self._break else []

@@ -31,7 +31,7 @@ def read_markdown(content: bytes, seal: Callable[[], None]) -> tuple[str, tuple[
     from markdown_it import MarkdownIt
 
     source, warnings = decode(content, markup=False)
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"maxNesting": 10_000}).enable(["table", "strikethrough"])
     text_of_html(parser.render("loads the *parsers*"))
     seal()
     try:

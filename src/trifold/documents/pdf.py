@@ -30,7 +30,7 @@ _GLYPHS: dict[int, str | None] = {
 }
 _BULLET = re.compile("^[\x80-\x9f](?= )")
 """A glyph of a symbol font that is taken for a control."""
-_RAISED = re.compile(r"(?<=\S)[0-9]+")
+_DIGITS = re.compile(r"(?<=\S)[0-9]+")
 
 
 def read_pdf(content: bytes, seal: Callable[[], None]) -> tuple[str, tuple[str, ...]]:
@@ -120,19 +120,19 @@ def _lines(page: Any) -> list[Line]:
 def _line(raw: Any, textpage: Any, codes: list[int], first: int, last: int, *, hyphen: bool) -> Line:
     """The line of these characters. Places are turned so that the line runs from left to right."""
     text = "".join(map(_character, codes[first:last]))
-    for found in _RAISED.finditer(text):
-        at = first + found.start()
-        if _is_raised(raw, textpage, at):
-            text = text[: found.start()] + found[0].translate(SUPERSCRIPTS) + text[found.end() :]
+    for found in _DIGITS.finditer(text):
+        start, end = found.span()
+        raised = next((i for i in range(start, end) if _is_raised(raw, textpage, first + i)), end)
+        text = text[:raised] + text[raised:end].translate(SUPERSCRIPTS) + text[end:]
     angle = raw.FPDFText_GetCharAngle(textpage, first)
     x, y = _origin(raw, textpage, first)
-    _, end, _, _ = _box(raw, textpage, last - 1)
+    edge = _edge(raw, textpage, last - 1)
     right, top = _origin(raw, textpage, last - 1)
-    if abs(sin(angle)) > 0.01:
-        c, s = cos(angle), sin(angle)
-        x, y, right = x * c + y * s, y * c - x * s, right * c + top * s
+    c, s = cos(angle), sin(angle)  # the angle is counted clockwise
+    if c < 0.999:
+        x, y, right = x * c - y * s, y * c + x * s, right * c - top * s
     else:
-        right = max(right, end)
+        right = max(right, edge)
     size = max(_size(raw, textpage, i) for i in (first, (first + last) // 2, last - 1))
     return Line(_BULLET.sub("\N{BULLET}", text).translate(_GLYPHS), x, right, y, size or 1.0, hyphen=hyphen)
 
@@ -155,10 +155,12 @@ def _origin(raw: Any, textpage: Any, at: int) -> tuple[float, float]:
     return x.value, y.value
 
 
-def _box(raw: Any, textpage: Any, at: int) -> tuple[float, float, float, float]:
+def _edge(raw: Any, textpage: Any, at: int) -> float:
+    """Where a letter ends."""
     rect = raw.FS_RECTF()
     raw.FPDFText_GetLooseCharBox(textpage, at, rect)
-    return rect.left, rect.right, rect.bottom, rect.top
+    right: float = rect.right
+    return right
 
 
 def _size(raw: Any, textpage: Any, at: int) -> float:
