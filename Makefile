@@ -43,7 +43,7 @@ browser:
 	else echo 'There is no chromium here (on Debian: apt-get install $(BROWSER)): the tests of the page are skipped.'; fi
 
 screenshots: $(VENV)/.dev browser
-	$(BIN)/python recipes/screenshots.py
+	PYTHONPATH=tests $(BIN)/python recipes/screenshots.py
 
 bench: $(VENV)/.serve $(VENV)-peer/.done $(VENV)-litserve/.done
 	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
