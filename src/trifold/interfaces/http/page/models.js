@@ -135,7 +135,7 @@ function calibration(metrics) {
   draw(choice.selectedIndex);
   return h(
     "div",
-    {},
+    { class: "stack" },
     h("h3", {}, "Are its scores true?"),
     h("p", {}, "Each point is one of up to 15 groups of replies of like score. On the line, of the replies that say 70 %, seventy in a hundred are right; below it, the model promises too much."),
     h("div", { class: "row" }, h("label", { for: "calibration-data" }, "Data"), choice),
