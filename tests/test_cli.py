@@ -18,6 +18,7 @@ import pytest
 
 import trifold
 from conftest import Run
+from document_files import docx, pdf
 from doubles import EXAMPLES
 from trifold.tasks.qa.measuring.metrics import best_over, exact_match, f1
 
@@ -64,6 +65,37 @@ def test_ask_reads_files_and_standard_input_to_the_letter(run: Run, tmp_path: Pa
         record = json.loads(run("ask", "Who wrote it?", *words, "--json", stdin=stdin).stdout)
         (answer,) = record["answers"]
         assert text[answer["start"] : answer["end"]] == answer["text"] == "Ada\r\nLovelace"
+
+
+def test_ask_reads_documents(run: Run, tmp_path: Path) -> None:
+    files = {
+        "a.pdf": pdf([(72, 700, 12, "The report was written by Ada"), (72, 686, 12, "Lovelace in 1843.")]),
+        "a.docx": docx("<w:p><w:r><w:t>The report was written by Ada Lovelace in 1843.</w:t></w:r></w:p>"),
+        "a.html": b"<p>The report was written by <b>Ada</b>\n<i>Lovelace</i> in 1843.",
+        "a.md": b"The report was written by **Ada** _Lovelace_ in 1843.",
+        "utf-16.txt": "The report was written by Ada Lovelace in 1843.".encode("utf-16"),
+        "latin.txt": "Au café: the report was written by Ada Lovelace in 1843.".encode("latin-1"),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        done = run("ask", "Who wrote it?", "--passage-file", str(tmp_path / name), "--json")
+        assert [answer["text"] for answer in json.loads(done.stdout)["answers"]] == ["Ada Lovelace"], done.stderr
+        assert ("Warning: " in done.stderr and "encoding" in done.stderr) == (name == "latin.txt")
+
+
+def test_documents_need_their_extra(run: Run, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    for package in ("pypdfium2", "markdown_it"):
+        (hidden / package).mkdir(parents=True)
+        (hidden / package / "__init__.py").write_text("raise ImportError")
+    (tmp_path / "a.pdf").write_bytes(pdf([(72, 700, 12, ADA)]))
+    (tmp_path / "a.md").write_text(f"**{ADA}**")
+    done = run("ask", "Who wrote it?", "--passage-file", str(tmp_path / "a.pdf"), path=hidden)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "reading PDF needs packages that are not installed: pip install 'trifold[documents]'" in done.stderr
+    done = run("ask", "Who wrote it?", "--passage-file", str(tmp_path / "a.md"), "--json", path=hidden)
+    assert json.loads(done.stdout)["answers"][0]["text"] == "Ada Lovelace"
+    assert "markup is not removed" in done.stderr
 
 
 def test_ask_about_two_passages(run: Run) -> None:
@@ -118,9 +150,15 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(run: Run, words: tuple[str,
 
 def test_more_bad_passages(run: Run, tmp_path: Path) -> None:
     (tmp_path / "big.txt").write_text("word " * 10_000_000)
-    (tmp_path / "latin.txt").write_bytes("café au lait".encode("latin-1"))
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
-    for name, says in (("big.txt", "at most 10 MB"), ("latin.txt", "byte 0xE9"), ("picture.png", "found binary data")):
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.7\n" + bytes(99))
+    (tmp_path / "sheet.docx").write_bytes(b"PK\x03\x04" + bytes(99))
+    for name, says in (
+        ("big.txt", "at most 10 MB"),
+        ("picture.png", "found a PNG picture"),
+        ("scan.pdf", "scan.pdf: the PDF is damaged"),
+        ("sheet.docx", "sheet.docx: the archive is damaged"),
+    ):
         done = run("ask", "q", "--passage-file", str(tmp_path / name))
         assert (done.returncode, done.stdout) == (2, "")
         assert says in done.stderr

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from trifold.documents.document import Kind, Unreadable
 from trifold.printable import printable
 
-__all__ = ["detect", "is_utf_16"]
+__all__ = ["detect", "is_utf_8", "is_utf_16"]
 
 _HEAD = 1024
 _SUFFIXES: Mapping[str, Kind] = {
@@ -106,12 +106,21 @@ def is_utf_16(content: bytes) -> str | None:
 
 
 def _is_binary(content: bytes) -> bool:
-    """Whether some bytes are none of a text, in whatever encoding: NUL, or many other controls."""
-    if b"\0" in content:
+    """Whether some bytes are none of a text, in whatever encoding: many controls, or NUL but in UTF-8."""
+    if b"\0" in content and not is_utf_8(content):
         return True
     head = content[: 8 * _HEAD]
     controls = len(head) - len(head.translate(None, delete=_CONTROLS))
     return controls > len(head) // 50
+
+
+def is_utf_8(content: bytes) -> bool:
+    """Whether bytes are text in UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _CONTROLS = bytes(sorted({*range(32), 0x7F} - set(b"\t\n\r\f\v\b\x1b\x1a")))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ _MISSING = 3
 """Exit code of the worker: see there."""
 _SIGKILL, _SIGXCPU = getattr(signal, "SIGKILL", 9), getattr(signal, "SIGXCPU", 24)
 """Windows has neither, and no bounds on memory and time of processors either."""
+_KINDS: Mapping[Kind, str] = {
+    "text": "text that is neither UTF-8 nor UTF-16",
+    "markdown": "Markdown",
+    "html": "HTML",
+    "pdf": "PDF",
+    "docx": "Word files",
+}
 _ESCAPED = 6
 """Bytes of JSON that one byte of a text takes at most, when it is escaped."""
 _BESIDE = 65_536
@@ -78,7 +86,7 @@ class Parsing:
         try:
             found: dict[str, Any] = json.loads(answer)
         except ValueError:
-            raise self._failure(code, bounds) from None
+            raise self._failure(code, kind, bounds) from None
         if "text" in found:
             return Document(found["text"], kind, tuple(found["warnings"]))
         if "defect" in found:
@@ -87,10 +95,10 @@ class Parsing:
             raise Unreadable(found["why"], found["message"])
         raise _lacking(bounds)
 
-    def _failure(self, code: int, bounds: Bounds) -> Exception:
+    def _failure(self, code: int, kind: Kind, bounds: Bounds) -> Exception:
         """Why there is no answer."""
         if code == _MISSING:
-            return MissingExtra("reading this kind of file", "documents")
+            return MissingExtra(f"reading {_KINDS[kind]}", "documents")
         if self._late or code == -_SIGXCPU:
             return Unreadable(
                 "too_large",

@@ -22,13 +22,19 @@ _WORTH_SHOWING = 0.01
     epilog="""\b
 Examples:
   trifold ask "Who wrote it?" --passage "The report was written by Ada Lovelace in 1843."
-  trifold ask "What is the notice period?" --passage-file contract.txt --top-k 5
-  pdftotext paper.pdf - | trifold ask "How many patients took part?" --passage-file - --json
+  trifold ask "What is the notice period?" --passage-file contract.pdf --top-k 5
+  man rsync | trifold ask "Which option keeps modification times?" --passage-file - --json
   trifold ask "Who won?" --passage-file monday.txt --passage-file tuesday.txt""",
 )
 @click.argument("question")
 @click.option("--passage", "passages", multiple=True, help="A passage. May be given several times.")
-@click.option("--passage-file", "files", multiple=True, metavar="FILE", help="A text file, or - for standard input.")
+@click.option(
+    "--passage-file",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Text, Markdown, HTML, PDF or Word; - for standard input.",
+)
 @click.option("--top-k", type=int, help="How many answers at most. [default: 3 to read, 1 as JSON; all, of several]")
 @click.option(
     "--max-answer-len", type=int, default=LONGEST_ANSWER, show_default=True, help="Longest answer, in tokens."
@@ -51,13 +57,12 @@ def ask(
     as_json: bool,
 ) -> None:
     """Answer QUESTION with a quotation from the passage, or say that the passage does not say."""
-    from trifold.tasks.qa.data.textfiles import read_text
+    from trifold.tasks.qa.commands.passage_files import read_passages
     from trifold.tasks.qa.reader import load
 
     if not passages and not files:
         raise InvalidInput("expected a passage: give --passage TEXT or --passage-file FILE.")
-    limit = Limits().text_bytes
-    texts = [*passages, *(read_text(file, limit) for file in files)]
+    texts = [*passages, *read_passages(files, Limits().text_bytes, host)]
     reader = load(model, precision=precision)
     ranks = reader.task.settings.answers == "one"
     wanted = _ALTERNATIVES if top_k is None and ranks and not as_json else top_k

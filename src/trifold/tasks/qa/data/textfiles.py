@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trifold.errors import DataError
 
-__all__ = ["read_text", "write_text"]
+__all__ = ["read_bytes", "read_text", "text_in", "write_text"]
 
 _GZIP = b"\x1f\x8b"
 _KINDS = {b"%PDF": "a PDF", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
@@ -21,8 +21,12 @@ def read_text(source: str, limit: int) -> str:
 
     Line ends stay as they are. limit: bytes of text at most, unpacked. Raises DataError.
     """
-    name = "standard input" if source == "-" else source
-    content = _read(source, name, limit)
+    return text_in(read_bytes(source, limit), source, limit)
+
+
+def text_in(content: bytes, source: str, limit: int) -> str:
+    """The text of what such a file holds: see `read_text`."""
+    name = _called(source)
     if content[:2] == _GZIP:
         content = _unpack(name, content, limit)
     if len(content) > limit:
@@ -57,8 +61,16 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
-def _read(source: str, name: str, limit: int) -> bytes:
-    """At most one byte more than the limit, so that nothing larger is ever held."""
+def _called(source: str) -> str:
+    return "standard input" if source == "-" else source
+
+
+def read_bytes(source: str, limit: int) -> bytes:
+    """What a file or standard input holds; at most one byte more than the limit, so that nothing larger is ever held.
+
+    Raises DataError.
+    """
+    name = _called(source)
     try:
         if source == "-":
             if sys.stdin is None:
