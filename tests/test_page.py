@@ -112,7 +112,7 @@ def test_the_tests_hear_what_goes_wrong(visit: Visit) -> None:
     visit.complaints.clear()
 
 
-def test_it_is_usable_at_once(browser: Browser, site: Serving) -> None:
+def test_it_is_usable_at_once(browser: Browser, site: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     """The seconds are printed; only what no machine would need is refused."""
     seconds = []
     for _ in range(3):
@@ -125,7 +125,8 @@ def test_it_is_usable_at_once(browser: Browser, site: Serving) -> None:
                 "performance.getEntriesByType('resource').reduce((sum, one) => sum + one.transferSize, 0)"
             )
             assert 0 < size < 150_000
-    print(f"the page is usable after {1000 * sorted(seconds)[1]:.0f} ms; {size:,} bytes were sent")  # noqa: T201
+    with capsys.disabled():
+        print(f"\nthe page is usable after {1000 * sorted(seconds)[1]:.0f} ms; {size:,} bytes were sent")  # noqa: T201
     assert min(seconds) < 10
 
 
