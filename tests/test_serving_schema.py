@@ -42,9 +42,8 @@ checks.negative_data_rejection.enabled = false
 
 [[operations]]
 include-operation-id = "v1_extract"
-# Which bytes are a file with a text is not for a schema to say, and any text is one.
+# Which bytes are a file with a text is not for a schema to say.
 checks.positive_data_acceptance.enabled = false
-checks.negative_data_rejection.enabled = false
 
 [[operations]]
 include-tag = "KServe v2"
