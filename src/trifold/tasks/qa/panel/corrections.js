@@ -223,8 +223,12 @@ function pick({ question, passage, answers, predicted, model, note }) {
 function excerpt(passage, answers) {
   const points = [...passage];
   const first = answers[0];
-  const start = first ? Math.max(0, first.start - AROUND) : 0;
-  const end = Math.min(points.length, (first ? first.end : 0) + AROUND);
+  let start = first ? Math.max(0, first.start - AROUND) : 0;
+  let end = Math.min(points.length, (first ? first.end : 0) + AROUND);
+  // No word is cut, where the words are short enough for that.
+  const blank = (/** @type {number} */ place) => /\s/.test(points[place] ?? " ");
+  if (first && start) while (start < first.start && !blank(start - 1)) start++;
+  if (end < points.length) while (end > (first?.end ?? 0) && !blank(end)) end--;
   const lead = start ? "… " : "";
   const text = `${lead}${points.slice(start, end).join("")}${end < points.length ? " …" : ""}`;
   if (!first) return [text, []];
