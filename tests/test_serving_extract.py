@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import trifold
 from document_files import docx, locked_pdf, pdf, picture_pdf
 from live_server import Serving, Wire, is_error
 
@@ -189,6 +191,33 @@ def test_so_many_wait_and_more_are_refused(server: Serving) -> None:
     assert all(int(headers["retry-after"]) >= 1 for status, headers, _ in replies if status == 429)
     assert settled(server)
     assert extract(server, ADA.encode())[0] == 200
+
+
+def test_the_clients_extract(server: Serving, tmp_path: Path) -> None:
+    path = tmp_path / "notes.md"
+    path.write_text(f"**{ADA}**")
+    with trifold.Client(server.url) as client:
+        found = client.extract(path)
+        assert (found.text, found.kind, found.warnings) == (ADA, "markdown", ())
+        assert client.extract(str(path)) == found
+        assert client.extract(path.read_bytes()).kind == "text"
+        assert client.extract(path.read_bytes(), name="\udcff.md").kind == "text"
+        assert client.extract(path.read_bytes(), name="a.md") == found
+        assert client.ask("Who wrote it?", found.text).answers[0].text == "Ada Lovelace"
+        with pytest.raises(trifold.DataError, match="cannot be read"):
+            client.extract(tmp_path / "nothing")
+        with pytest.raises(trifold.InvalidInput, match="password"):
+            client.extract(locked_pdf(ADA))
+        with pytest.raises(trifold.ServiceError, match="PNG"):
+            client.extract(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+        with pytest.raises(trifold.InvalidInput, match="expected a path or bytes"):
+            client.extract(3)  # type: ignore[arg-type]
+
+    async def asynchronously() -> str:
+        async with trifold.AsyncClient(server.url) as client:
+            return (await client.extract(path)).text
+
+    assert asyncio.run(asynchronously()) == ADA
 
 
 def test_texts_and_names_are_not_logged(server: Serving) -> None:

@@ -61,11 +61,11 @@ def text_of_html(content: str) -> str:
     node: LexborNode | None = root
     depth = 0
     while node is not None:
-        child = node.first_child if page.enter(node) else None
-        if child is not None:
-            node, depth = child, depth + 1
-            continue
-        page.leave(node)
+        if page.enter(node):
+            if (child := node.first_child) is not None:
+                node, depth = child, depth + 1
+                continue
+            page.leave(node)
         while depth and (following := node.next) is None:
             parent = node.parent
             assert parent is not None  # since it was come from
@@ -93,9 +93,7 @@ class _Page:
             self._write(node.text_content or "")
             return False
         tag = node.tag
-        if not node.is_element_node:
-            return node.is_document_node
-        if tag in _UNSEEN or _is_hidden(node):
+        if not node.is_element_node or tag in _UNSEEN or _is_hidden(node):
             return False
         if tag in _LINES or tag in _PARAGRAPHS:
             self._end_line(paragraph=tag in _PARAGRAPHS and not (tag in _LISTS and self._lists))
@@ -115,8 +113,6 @@ class _Page:
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag
-        if not node.is_element_node or tag in _UNSEEN or _is_hidden(node):
-            return
         self._kept -= tag in _KEPT
         self._raised -= tag == "sup"
         if tag in _LISTS:

@@ -41,7 +41,7 @@ _NO_JSON = object()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request of a service. path: after the address, quoted. body: JSON in UTF-8.
+    """A request of a service. path: after the address, quoted. body: of that media type, JSON in UTF-8 by default.
 
     repeatable: asking twice does no harm, so it is asked again when the reply was lost.
     """
@@ -50,6 +50,7 @@ class Call:
     path: str
     body: bytes | None = None
     repeatable: bool = True
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def exchange(call: Call, settings: Settings, tries: Tries) -> Flow[Outcome]:
     while True:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "trifold-client"}
         if call.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = call.media_type
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key}"
         if math.isfinite(left := tries.left()):

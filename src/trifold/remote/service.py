@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from trifold.errors import InvalidInput, TrifoldError
 from trifold.remote.ahead import ahead, ahead_async
 from trifold.remote.batches import Answered, Cutter, Route, Row, answer_batch, cut, cut_async
 from trifold.remote.exchange import Flow, misfit
+from trifold.remote.files import ExtractedText, File, extract_at, opened
 from trifold.remote.retries import Retries
 from trifold.remote.served import ServedModel, model_of, models_of, ready_at, remove_at, serve_at
 from trifold.remote.settings import Settings, settings, whole
@@ -97,6 +99,16 @@ class Service(_Addressed):
         """
         return self._run(ready_at(self._settings))
 
+    def extract(self, file: File, *, name: str | None = None, timeout: float | None = None) -> ExtractedText:
+        """The text of a file: plain text, Markdown, HTML, PDF or Word.
+
+        file: a path, or the bytes. name: helps to tell forms of text apart; by default that of the path. timeout:
+        instead of the client's. Raises DataError for a path that cannot be read; InvalidInput for a file that is
+        damaged, locked, too large or without text, ServiceError for a kind that is not read; AccessDenied,
+        Overloaded, DeadlineExceeded, NotReady, Unreachable.
+        """
+        return self._run(extract_at(self._settings, *opened(file, name), timeout))
+
     def serve_model(self, name: str, model: str, *, timeout: float | None = None) -> ServedModel:
         """For administrators: from now on the service answers `name` with this model, which it loads first.
 
@@ -157,6 +169,11 @@ class AsyncService(_Addressed):
     async def ready(self) -> bool:
         """Whether the service answers requests now: see `Service.ready`."""
         return await self._run(ready_at(self._settings))
+
+    async def extract(self, file: File, *, name: str | None = None, timeout: float | None = None) -> ExtractedText:
+        """The text of a file: see `Service.extract`."""
+        content, called = await asyncio.to_thread(opened, file, name)
+        return await self._run(extract_at(self._settings, content, called, timeout))
 
     async def serve_model(self, name: str, model: str, *, timeout: float | None = None) -> ServedModel:
         """For administrators: let `name` be answered by a model: see `Service.serve_model`."""
