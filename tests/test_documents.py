@@ -265,8 +265,29 @@ def test_pages_that_are_turned(degrees: int, turn: bytes, places: list[tuple[flo
     assert read(pdf(placed, turn=turn, extra=b"/Rotate %d" % degrees)).text == f"{texts[0]} {texts[1]}\n{texts[2]}"
 
 
+def test_pdf_forms_with_what_was_filled_in() -> None:
+    label = b"BT /F1 12 Tf 1 0 0 1 72 700 Tm (Name of the author:) Tj ET"
+    value = b"BT /F1 12 Tf 2 5 Td (Ada Lovelace) Tj ET"
+    form = raw_pdf(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] >> >>",
+            b"<< /Type /Pages /Kids [4 0 R] /Count 1 /Resources << /Font << /F1 3 0 R >> >> >>",
+            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R /Annots [6 0 R] >>",
+            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(label), label),
+            b"<< /Subtype /Widget /FT /Tx /T (name) /V (Ada) /Rect [190 695 400 715] /F 4 /AP << /N 7 0 R >> >>",
+            b"<< /Type /XObject /Subtype /Form /BBox [0 0 210 20] /Resources << /Font << /F1 3 0 R >> >> "
+            b"/Length %d >>\nstream\n%s\nendstream" % (len(value), value),
+        ]
+    )
+    assert read(form).text == "Name of the author: Ada Lovelace"
+
+
 def test_pdf_without_text_or_with_a_password() -> None:
     assert "no text layer" in str(refused(picture_pdf(2)))
+    assert "empty, or drawings" in str(refused(pdf([])))
+    some = read(pdf([(72, 700, 12, "Ada wrote it.")], []))
+    assert (some.text, some.warnings) == ("Ada wrote it.", ())
     locked = refused(locked_pdf(LOCKED))
     assert (locked.why, "password" in str(locked)) == ("unreadable", True)
 

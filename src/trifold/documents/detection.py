@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from trifold.documents.document import Kind, Unreadable
-from trifold.printable import printable
 
 __all__ = ["detect", "is_utf_8", "is_utf_16"]
 
@@ -78,12 +77,12 @@ def detect(content: bytes, name: str | None = None, media_type: str | None = Non
         head = head.decode(order, "ignore").encode()
     else:
         if content[4:12] == b"ftypheic" or content[8:12] == b"WEBP":
-            raise _foreign(name, "a picture")
+            raise _foreign("a picture")
         for start, what in _FOREIGN:
             if head.startswith(start) and (start in _ASCII or _is_binary(head)):
-                raise _foreign(name, what)
+                raise _foreign(what)
         if _is_binary(content):
-            raise _foreign(name, "binary data")
+            raise _foreign("binary data")
     if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
         return "html"
     suffix = (name or "").rpartition(".")[2].lower()
@@ -134,7 +133,6 @@ def _compound(content: bytes) -> Unreadable:
     return Unreadable("unknown", f"expected a file of a kind that is read here, found {what}. Save it as .docx.")
 
 
-def _foreign(name: str | None, what: str) -> Unreadable:
-    called = f" in {printable(name)[:80]!r}" if name else ""
+def _foreign(what: str) -> Unreadable:
     hint = " Text in pictures is not recognised (no OCR)." if "picture" in what else ""
-    return Unreadable("unknown", f"expected text, found {what}{called}. {_READ}{hint}")
+    return Unreadable("unknown", f"expected text, found {what}. {_READ}{hint}")

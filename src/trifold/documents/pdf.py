@@ -65,15 +65,17 @@ def read_pdf(content: bytes, seal: Callable[[], None]) -> tuple[str, tuple[str, 
             continue
         pages.append(lines)
     if not any(pages):
-        raise _no_text(len(document), broken)
+        raise _no_text(len(document), broken, pictures)
     body, running = without_running_lines(pages)
     text = "\n\n".join((put_together(body), *running))
     return text, tuple(_warnings(text, len(document), broken, pictures))
 
 
-def _no_text(count: int, broken: int) -> Unreadable:
+def _no_text(count: int, broken: int, pictures: int) -> Unreadable:
     if broken or not count:
         return Unreadable("unreadable", "the PDF is damaged: none of its pages can be read. Get it again.")
+    if not pictures:
+        return Unreadable("unreadable", "the PDF holds no text: its pages are empty, or drawings.")
     return Unreadable(
         "unreadable",
         "the PDF has no text layer: its pages are pictures, as a scanner makes them. Text in pictures is not "

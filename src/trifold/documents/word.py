@@ -67,8 +67,8 @@ def _check(content: bytes) -> None:
             for entry in archive.infolist():
                 if entry.filename.endswith((".xml", ".rels")):
                     _measure(archive, entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
-        raise Unreadable("unreadable", f"the archive is damaged ({error}). Get or save the file anew.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError):
+        raise Unreadable("unreadable", "the archive is damaged. Get the file again, or save it anew.") from None
     except RuntimeError:  # what zipfile says of encryption
         raise Unreadable("unreadable", "the archive is locked with a password. Save it without one.") from None
 
