@@ -130,8 +130,9 @@ function calibration(metrics) {
     { id: "calibration-data", onchange: () => draw(choice.selectedIndex) },
     ...known.map((metric) => h("option", {}, `${named(metric)}${metric.precision ? ` (${metric.precision})` : ""}`)),
   );
-  // Data that is answered as the model would by itself shows its scores best.
-  choice.selectedIndex = Math.max(0, known.findIndex((metric) => !metric.always_answer));
+  // Many questions, answered as the model would by itself, show its scores best.
+  const fitness = (/** @type {Metric} */ metric) => (metric.always_answer ? 0 : 1e9) + metric.n;
+  choice.selectedIndex = known.reduce((best, metric, index) => (fitness(metric) > fitness(known[best] ?? metric) ? index : best), 0);
   draw(choice.selectedIndex);
   return h(
     "div",
