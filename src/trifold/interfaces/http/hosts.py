@@ -42,8 +42,15 @@ class Hosts:
         return is_loopback(name) if self._loopback else _is_address(name)
 
     def welcomes(self, origin: str, host: str, scheme: str) -> bool:
-        """Whether a page of this origin may ask. host: of the same request."""
-        return origin.lower() in self._origins or origin.lower() == f"{scheme}://{host}".lower()
+        """Whether a page of this origin may ask. host: of the same request.
+
+        Behind an allowed name there may be a proxy that speaks TLS with browsers and plain HTTP with this server.
+        """
+        origin = origin.lower()
+        own = {f"{scheme}://{host}".lower()}
+        if _name(host) in self._names:
+            own.add(f"https://{host}".lower())
+        return origin in self._origins or origin in own
 
 
 def _name(host: str) -> str | None:
