@@ -3,7 +3,7 @@
 # make test-full   the same with the long forms
 # make lint        style and types only, those of the page's modules too
 # make screenshots write the pictures of the page that the README shows
-# make bench       speed against the transformers pipeline and LitServe, in environments of their own
+# make bench       speed against transformers, ONNX Runtime, OpenVINO and LitServe, in environments of their own
 # make openapi     write docs/openapi.json from the server
 # make model       build the embedded model from its weights again (see recipes/)
 
@@ -45,8 +45,9 @@ browser:
 screenshots: $(VENV)/.dev browser
 	PYTHONPATH=tests $(BIN)/python recipes/screenshots.py
 
-bench: $(VENV)/.serve $(VENV)-peer/.done $(VENV)-litserve/.done
-	$(BIN)/python benchmarks/throughput.py --peer $(VENV)-peer/bin/python
+bench: $(VENV)/.serve $(VENV)-peer/.done $(VENV)-onnxruntime/.done $(VENV)-openvino/.done $(VENV)-litserve/.done
+	$(BIN)/python benchmarks/speed.py $(foreach p,peer onnxruntime openvino,--$(p) $(VENV)-$(p)/bin/python)
+	$(BIN)/python benchmarks/speed.py --growth --start
 	$(BIN)/python benchmarks/batch.py --peer $(VENV)-peer/bin/python
 	$(BIN)/python benchmarks/serving.py --peer $(VENV)-litserve/bin/python
 
@@ -73,9 +74,20 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.base
 
-$(VENV)-peer/.done:
+# onnx is what torch exports the plain graph with.
+$(VENV)-peer/.done: Makefile
 	$(PYTHON) -m venv $(VENV)-peer
-	$(VENV)-peer/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" transformers==4.57.6
+	$(VENV)-peer/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" transformers==4.57.6 onnx==1.23.2
+	touch $@
+
+$(VENV)-onnxruntime/.done: Makefile
+	$(PYTHON) -m venv $(VENV)-onnxruntime
+	$(VENV)-onnxruntime/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime==1.32.0 onnx==1.23.2 tokenizers numpy
+	touch $@
+
+$(VENV)-openvino/.done: Makefile
+	$(PYTHON) -m venv $(VENV)-openvino
+	$(VENV)-openvino/bin/python -m pip install --quiet --disable-pip-version-check openvino==2026.4.1 tokenizers numpy
 	touch $@
 
 $(VENV)-litserve/.done: pyproject.toml
@@ -84,4 +96,4 @@ $(VENV)-litserve/.done: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-peer $(VENV)-litserve .cache/npm .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(VENV)-peer $(VENV)-onnxruntime $(VENV)-openvino $(VENV)-litserve .cache/npm .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

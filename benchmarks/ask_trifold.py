@@ -1,4 +1,4 @@
-"""One cold run of trifold; see worker.py."""
+"""trifold, cold; see worker.py."""
 
 from __future__ import annotations
 
