@@ -1,6 +1,7 @@
 // The public REST API: the only thing that the page asks.
 
 import { h } from "./dom.js";
+import { keep, kept } from "./storage.js";
 
 /** @typedef {{ name: string, version: string, task: string, precision: string | null, default: boolean }} Model */
 
@@ -25,13 +26,12 @@ export const HOME = new URL(".", document.baseURI);
 
 /** @returns {string | null} */
 export function key() {
-  return sessionStorage.getItem(KEY);
+  return kept("sessionStorage", KEY);
 }
 
 /** @param {string | null} value */
 export function setKey(value) {
-  if (value) sessionStorage.setItem(KEY, value);
-  else sessionStorage.removeItem(KEY);
+  keep("sessionStorage", KEY, value || null);
   document.dispatchEvent(new CustomEvent("trifold:key"));
 }
 
@@ -139,7 +139,7 @@ export function askForKey(wrong = false) {
  * @returns {Promise<void>}
  */
 function prompt(wrong) {
-  const field = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: false, required: true, "aria-describedby": "key-about" });
+  const field = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: false, required: true, pattern: "\\s*[!-~]+\\s*", title: "A key has letters, digits and signs of ASCII, without blanks.", "aria-describedby": "key-about" });
   const dialog = h(
     "dialog",
     { class: "card", "aria-labelledby": "key-title" },

@@ -2,6 +2,7 @@
 
 import { key, askForKey, setKey, HOME } from "./api.js";
 import { fill, h, one, say } from "./dom.js";
+import { keep, kept } from "./storage.js";
 
 /**
  * One view of the page. `open` makes its element once; `show` is called whenever it is gone to, with what stands in
@@ -62,10 +63,12 @@ function refresh() {
   if (id === "main") return; // the link that skips the head of the page
   const view = views.get(id) ?? ordered()[0];
   if (!view) return;
-  fill(
-    one(".views"),
-    ...ordered().map((each) => h("a", { href: `#${each.id}`, "aria-current": each === view ? "page" : null }, each.title)),
-  );
+  const bar = one(".views");
+  if (bar.children.length !== views.size) fill(bar, ...ordered().map((each) => h("a", { href: `#${each.id}` }, each.title)));
+  ordered().forEach((each, index) => {
+    if (each === view) bar.children[index]?.setAttribute("aria-current", "page");
+    else bar.children[index]?.removeAttribute("aria-current");
+  });
   let element = opened.get(view.id);
   if (!element) {
     element = view.open();
@@ -84,7 +87,7 @@ const SCHEMES = /** @type {const} */ (["system", "light", "dark"]);
 
 /** @returns {string} */
 function scheme() {
-  return localStorage.getItem(SCHEME) ?? "system";
+  return kept("localStorage", SCHEME) ?? "system";
 }
 
 function paint() {
@@ -100,7 +103,7 @@ function schemeButton() {
   button.setAttribute("aria-label", "Colours: follow the system, light, or dark");
   button.addEventListener("click", () => {
     const next = SCHEMES[(SCHEMES.findIndex((one) => one === scheme()) + 1) % SCHEMES.length] ?? "system";
-    localStorage.setItem(SCHEME, next);
+    keep("localStorage", SCHEME, next);
     paint();
     show();
     say(next === "system" ? "Colours follow the system." : `Colours are ${next}.`);

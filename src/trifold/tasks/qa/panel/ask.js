@@ -1,6 +1,6 @@
 // The first view: a passage, a question, the answer in its place.
 
-import { HOME, models, sentence } from "../../api.js";
+import { ApiError, HOME, key, models, sentence } from "../../api.js";
 import { copy, fill, h, say } from "../../dom.js";
 import { go } from "../../shell.js";
 import { ask } from "./asking.js";
@@ -38,7 +38,10 @@ export class Ask {
       rows: 2,
       dir: "auto",
       placeholder: "What do you want to know from the text?",
-      oninput: () => this.#draft(),
+      oninput: () => {
+        this.#unlink();
+        this.#draft();
+      },
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
         event.preventDefault();
@@ -56,7 +59,7 @@ export class Ask {
     this.list = h("div", {});
     this.element = this.#layOut();
     document.addEventListener("trifold:back", () => this.#back());
-    document.addEventListener("trifold:key", () => this.#models());
+    document.addEventListener("trifold:key", () => key() !== null && this.#models());
     this.#restore();
     this.#models();
   }
@@ -108,6 +111,7 @@ export class Ask {
   async show(rest) {
     if (!rest || rest === this.linked) return;
     this.linked = rest;
+    this.wanted = null;
     try {
       const screen = await unpacked(rest);
       if (screen.models?.[0]) this.wanted = screen.models[0];
@@ -123,11 +127,13 @@ export class Ask {
     const questions = this.question.value.split("\n").map((line) => line.trim()).filter(Boolean);
     const texts = this.passages.texts;
     fill(this.problem);
+    this.failed = false;
     if (!texts.length) return this.#missing("There is no text to look in yet. Paste one, open a file, or try an example.", () => this.passages.focus());
     if (!questions.length) return this.#missing("What do you want to know? Type a question first.", () => this.question.focus());
     this.#draft();
     this.running?.abort(); // what nobody waits for any more is not computed
     const running = (this.running = new AbortController());
+    const waited = document.activeElement === this.button; // what is disabled loses the focus
     this.button.disabled = true;
     this.stop.hidden = false;
     const began = performance.now();
@@ -146,7 +152,7 @@ export class Ask {
       if (error instanceof DOMException && error.name === "AbortError") {
         if (this.running === running) say("Stopped.");
       } else if (this.running === running) {
-        this.failed = true;
+        this.failed = error instanceof ApiError && error.status === 0;
         fill(this.problem, h("p", { class: "problem" }, sentence(error)));
       }
     } finally {
@@ -154,6 +160,7 @@ export class Ask {
       if (this.running === running) {
         this.running = null;
         this.button.disabled = false;
+        if (document.activeElement === document.body && waited) this.button.focus();
         this.button.textContent = "Ask";
         this.stop.hidden = true;
         this.element.classList.remove("busy");
@@ -178,7 +185,7 @@ export class Ask {
    * @param {boolean} jump
    */
   #choose(asked, chosen, jump) {
-    const focused = document.activeElement?.closest(".alternatives") !== null && document.activeElement !== null;
+    const focused = document.activeElement?.closest(".others") ? document.activeElement : null;
     if (asked.passages.join("\0") !== this.passages.texts.join("\0")) this.passages.texts = asked.passages;
     this.current = asked;
     this.chosen = chosen;
@@ -186,7 +193,8 @@ export class Ask {
     const reveal = (moved = true) => this.passages.reveal(asked.shown[chosen]?.passage ?? 0, moved);
     const others = alternatives(asked, chosen, (index) => this.#choose(asked, index, true));
     fill(this.reply, h("h2", {}, h("bdi", { dir: "auto" }, asked.reply.question)), head(asked, chosen, reveal), ...warnings(asked), others, timing(asked));
-    if (others && focused) /** @type {HTMLElement | null} */ (others.querySelector('[aria-pressed="true"]'))?.focus();
+    const label = focused?.getAttribute("aria-label");
+    if (focused) /** @type {HTMLElement | null | undefined} */ (others?.querySelector(label ? `[aria-label="${label}"]` : '[aria-pressed="true"]'))?.focus();
     this.card.hidden = false;
     this.correcting.about(asked, chosen);
     fill(
@@ -224,7 +232,7 @@ export class Ask {
               {},
               h(
                 "button",
-                { type: "button", "aria-pressed": String(asked === this.current), onclick: () => this.#choose(asked, 0, false) },
+                { type: "button", "aria-pressed": String(asked === this.current), onclick: () => this.#return(asked) },
                 h("bdi", { dir: "auto" }, asked.reply.question),
                 h("bdi", { dir: "auto", class: asked.reply.answers.length ? "short" : "short none" }, summary(asked)),
               ),
@@ -235,6 +243,35 @@ export class Ask {
     );
   }
 
+  /**
+   * Go back to an earlier question. Text that was typed since, and not asked about, can be had again.
+   *
+   * @param {Asked} asked
+   */
+  #return(asked) {
+    const [texts, question] = [this.passages.texts, this.question.value];
+    const unasked = this.current === null && texts.length > 0 && texts.join("\0") !== asked.passages.join("\0");
+    this.running?.abort();
+    this.#choose(asked, 0, false);
+    /** @type {HTMLElement | null} */ (this.list.querySelector('[aria-pressed="true"]'))?.focus();
+    fill(this.problem);
+    if (!unasked) return;
+    const back = () => {
+      this.passages.texts = texts;
+      this.question.value = question;
+      fill(this.problem);
+      this.#changed();
+    };
+    fill(this.problem, h("p", { class: "note" }, "The text that you were writing was put aside. ", h("button", { type: "button", onclick: back }, "Put my text back")));
+  }
+
+  /** What is typed is no longer what the link in the address says. */
+  #unlink() {
+    if (!location.hash.startsWith("#ask/")) return;
+    history.replaceState(null, "", "#ask");
+    this.linked = "";
+  }
+
   #forget() {
     this.entries = this.current ? [this.current] : [];
     this.#history();
@@ -242,6 +279,8 @@ export class Ask {
 
   /** The texts were edited: what is on the screen is no longer about them. */
   #changed() {
+    this.running?.abort(); // its answer would be about another text
+    this.#unlink();
     this.#draft();
     this.passages.write();
     this.current = null;
@@ -252,7 +291,7 @@ export class Ask {
 
   /** @param {Asked} asked */
   #screen(asked) {
-    const chosen = this.model.options.length > 1 && this.model.value ? { models: [this.model.value] } : {};
+    const chosen = this.model.options.length > 1 && asked.body.model ? { models: [asked.body.model] } : {};
     return packed({ question: asked.reply.question, passages: asked.passages, ...chosen });
   }
 
@@ -268,6 +307,7 @@ export class Ask {
   /** @param {Asked} asked */
   async #compare(asked) {
     const words = await packed({ question: asked.reply.question, passages: asked.passages });
+    if (words === null) say("The text is too long to be handed over. Paste it there.");
     go("compare", words ?? "");
   }
 
@@ -277,6 +317,7 @@ export class Ask {
       const before = this.wanted ?? this.model.value;
       fill(this.model, ...own.map((model) => h("option", { value: model.name }, `${model.name} (${model.version})`)));
       if (own.some((model) => model.name === before)) this.model.value = before;
+      this.wanted = null;
       this.modelRow.hidden = own.length < 2;
     } catch (error) {
       fill(this.problem, h("p", { class: "problem" }, sentence(error)));

@@ -21,6 +21,7 @@ export class Compare {
       id: "compared-question",
       rows: 2,
       dir: "auto",
+      oninput: () => (this.linked = ""),
       placeholder: "A question for both",
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -133,7 +134,7 @@ export class Compare {
     return h(
       "div",
       { class: `card ${index ? "b" : "a"}` },
-      h("h2", {}, `${name}: ${this.selects[index ? 1 : 0].value}`),
+      h("h2", {}, `${name}: ${asked.body.model ?? asked.reply.model}`),
       head(asked, 0, () => this.passages.reveal(asked.shown[0]?.passage ?? 0, true)),
       ...warnings(asked),
       others.length > 0 && h("h3", {}, "What else it could be"),
@@ -143,6 +144,10 @@ export class Compare {
   }
 
   #changed() {
+    this.linked = "";
+    this.running?.abort(); // the replies would be about another text
+    this.running = null;
+    this.button.disabled = false;
     this.passages.write();
     fill(this.verdict);
     fill(this.replies);

@@ -9,17 +9,19 @@ import { fill, h, say } from "../../dom.js";
 /** @type {Promise<boolean> | null} */
 let kept = null;
 
-/** Whether this server keeps corrections. */
+/** Whether this server keeps corrections. Raises ApiError. */
 export function keepsCorrections() {
   kept ??= call("info").then(
     (got) => got.value.corrections === true,
-    () => {
+    (error) => {
       kept = null;
-      return false;
+      throw error;
     },
   );
   return kept;
 }
+
+document.addEventListener("trifold:back", () => (kept = null)); // it may have been started with other settings
 
 /** The row under an answer with which it is confirmed or corrected. */
 export class Correcting {
@@ -40,8 +42,10 @@ export class Correcting {
     if (asked !== this.asked) this.selection = null;
     this.asked = asked;
     this.chosen = chosen;
-    this.element.hidden = !(await keepsCorrections());
-    if (this.asked === asked) this.#offer();
+    const offered = await keepsCorrections().catch(() => false);
+    if (this.asked !== asked) return;
+    this.element.hidden = !offered;
+    this.#offer();
   }
 
   /**
@@ -92,18 +96,21 @@ export class Correcting {
     const best = asked.reply.answers[0];
     const predicted = best ? { text: best.text, score: best.score } : { text: "", score: asked.reply.no_answer_score };
     for (const button of this.element.querySelectorAll("button")) button.disabled = true;
+    const saved = [];
     try {
-      const saved = [];
       for (const { passage, answers } of right) {
         const json = { question: asked.reply.question, passage: asked.passages[passage], answers, predicted, model: asked.reply.model };
         saved.push((await call("v1/corrections", { json })).value);
       }
-      this.selection = null;
       document.dispatchEvent(new CustomEvent("trifold:corrected"));
-      if (this.asked === asked) this.#saved(asked, saved);
+      if (this.asked !== asked) return;
+      this.selection = null;
+      this.#saved(asked, saved);
     } catch (error) {
+      const some = saved.length ? ` ${saved.length} of ${right.length} were saved; saving again does no harm.` : "";
+      if (this.asked !== asked) return say(sentence(error) + some);
       this.#offer();
-      this.element.append(h("p", { class: "problem", role: "alert" }, sentence(error)));
+      this.element.append(h("p", { class: "problem", role: "alert" }, sentence(error) + some));
     }
   }
 
@@ -114,6 +121,8 @@ export class Correcting {
   #saved(asked, saved) {
     const first = saved[0];
     const words = first?.answers[0]?.text;
+    const replaced = saved.some((one) => one.replaced);
+    const none = saved.length > 1 ? "Saved: the passages do not say." : "Saved: the passage does not say.";
     const undo = h("button", {
       type: "button",
       class: "quiet",
@@ -122,14 +131,16 @@ export class Correcting {
           for (const one of saved) await call(`v1/corrections/${one.id}?revision=${one.revision}`, { method: "DELETE" });
           say("The correction is taken back.");
           document.dispatchEvent(new CustomEvent("trifold:corrected"));
-          if (this.asked === asked) this.#offer();
+          if (this.asked !== asked) return;
+          this.#offer();
+          this.element.querySelector("button")?.focus();
         } catch (error) {
           say(sentence(error));
         }
       },
     }, "Take it back");
-    const done = h("p", { class: "saved", role: "status", tabIndex: -1 }, words === undefined ? "Saved: the passage does not say." : "Saved: ", words !== undefined && h("bdi", { dir: "auto" }, `“${words}”`), first?.replaced ? " It takes the place of the earlier correction. " : " ");
-    fill(this.element, done, h("div", { class: "row" }, h("a", { href: "#corrections" }, "See all corrections"), !first?.replaced && undo));
+    const done = h("p", { class: "saved", role: "status", tabIndex: -1 }, words === undefined ? none : "Saved: ", words !== undefined && h("bdi", { dir: "auto" }, `“${words}”`), replaced ? " It takes the place of the earlier correction. " : " ");
+    fill(this.element, done, h("div", { class: "row" }, h("a", { href: "#corrections" }, "See all corrections"), !replaced && undo));
     done.focus();
   }
 }

@@ -49,6 +49,8 @@ export class Corrections {
   /** @param {number} offset */
   async #load(offset) {
     const query = this.search.value.trim();
+    if (!offset && this.list.querySelector(".editing")) return; // what is being typed is not swept away
+    this.more.disabled = true;
     try {
       if (!(await keepsCorrections())) {
         fill(this.summary, h("p", {}, "This server keeps no corrections (it was started with ", h("code", {}, "--no-corrections"), ")."));
@@ -60,12 +62,32 @@ export class Corrections {
       if (!offset) fill(this.list);
       /** @type {Correction[]} */
       const found = got.value.corrections;
-      this.list.append(...found.map((one) => new Entry(one).element));
+      const shown = new Set([...this.list.children].map((item) => item.id));
+      const fresh = found.filter((one) => !shown.has(`correction-${one.id}`));
+      this.list.append(...fresh.map((one) => new Entry(one, (by) => this.#moved(by)).element));
       this.next = got.value.next_offset ?? 0;
       this.more.hidden = got.value.next_offset === null;
       this.#summary(got.value, query);
     } catch (error) {
       fill(this.problem, h("p", { class: "problem" }, sentence(error)));
+    } finally {
+      this.more.disabled = false;
+    }
+  }
+
+  /**
+   * One was deleted, or put back: the places of those after it have moved.
+   *
+   * @param {number} by
+   */
+  async #moved(by) {
+    this.next = Math.max(0, this.next + by);
+    const query = this.search.value.trim();
+    try {
+      const got = await call(`v1/corrections?limit=1${query ? `&query=${encodeURIComponent(query)}` : ""}`);
+      this.#summary(got.value, query);
+    } catch (error) {
+      say(sentence(error));
     }
   }
 
@@ -92,13 +114,13 @@ export class Corrections {
 /** @param {string} path */
 async function download(path) {
   try {
-    const own = key();
-    const got = await call(path);
-    const link = h("a", { href: URL.createObjectURL(new Blob([got.raw], { type: "application/json" })), download: "corrections-qa.json" });
-    if (own === null) link.href = new URL(path, HOME).href;
+    // A link brings no key along, so with one the page fetches the file itself.
+    const address = key() === null ? new URL(path, HOME).href : URL.createObjectURL(new Blob([(await call(path)).raw], { type: "application/json" }));
+    const link = h("a", { href: address, download: "corrections-qa.json" });
     document.body.append(link);
     link.click();
     link.remove();
+    if (address.startsWith("blob:")) window.setTimeout(() => URL.revokeObjectURL(address), 10_000);
   } catch (error) {
     say(sentence(error));
   }
@@ -106,10 +128,14 @@ async function download(path) {
 
 /** One correction: to read, and to change. */
 class Entry {
-  /** @param {Correction} correction */
-  constructor(correction) {
+  /**
+   * @param {Correction} correction
+   * @param {(by: number) => void} moved  told when it is deleted (-1) or put back (1)
+   */
+  constructor(correction, moved) {
     this.correction = correction;
-    this.element = h("li", { class: "card" });
+    this.moved = moved;
+    this.element = h("li", { class: "card", id: `correction-${correction.id}` });
     this.#read();
   }
 
@@ -117,11 +143,12 @@ class Entry {
     const { question, passage, answers, predicted, model, note, changed } = this.correction;
     const right = answers.length ? answers.map((one) => one.text).join("; ") : null;
     const said = predicted && (predicted.text === "" ? "does not say" : predicted.text);
-    const same = said !== null && (right ?? "does not say") === said;
+    const same = predicted !== null && (answers.length ? answers.some((one) => one.text === predicted.text) : predicted.text === "");
     const preview = new Passage("The place in the passage");
     const [text, moved] = excerpt(passage, answers);
     preview.show(text, moved.map((span) => ({ ...span, kind: "best", label: "right" })));
     preview.element.classList.add("excerpt");
+    this.element.classList.remove("editing");
     fill(
       this.element,
       h("h2", {}, h("bdi", { dir: "auto" }, question)),
@@ -161,6 +188,7 @@ class Entry {
         fill(problem, h("p", { class: "problem" }, sentence(error)));
       }
     };
+    this.element.classList.add("editing");
     fill(
       this.element,
       h("label", { for: id }, "Question"),
@@ -176,7 +204,10 @@ class Entry {
         { class: "row" },
         h("button", { type: "button", class: "primary", onclick: save }, "Save"),
         h("button", { type: "button", onclick: () => choose([], true) }, "The passage does not say"),
-        h("button", { type: "button", class: "quiet", onclick: () => this.#read() }, "Cancel"),
+        h("button", { type: "button", class: "quiet", onclick: () => {
+          this.#read();
+          this.element.querySelector("button")?.focus();
+        } }, "Cancel"),
       ),
     );
     choose(answers, true);
@@ -197,7 +228,10 @@ class Entry {
       onclick: async () => {
         try {
           this.correction = (await call("v1/corrections", { json: pick(this.correction) })).value;
+          this.element.id = `correction-${this.correction.id}`;
           this.#read();
+          this.element.querySelector("button")?.focus();
+          this.moved(1);
         } catch (error) {
           say(sentence(error));
         }
@@ -205,6 +239,7 @@ class Entry {
     }, "Put it back");
     fill(this.element, h("p", { role: "status" }, "Deleted. ", back));
     back.focus();
+    this.moved(-1);
   }
 }
 

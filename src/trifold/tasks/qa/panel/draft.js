@@ -2,23 +2,21 @@
 
 /** @typedef {{ question: string, passages: string[] }} Draft */
 
+import * as storage from "../../storage.js";
+
 const NAME = "trifold.draft";
 const LONGEST = 2_000_000;
 
 /** @param {Draft} typed */
 export function keep(typed) {
   const text = JSON.stringify(typed);
-  try {
-    if (text.length < LONGEST) sessionStorage.setItem(NAME, text);
-  } catch {
-    return; // storage is full or closed: the draft lives as long as the page
-  }
+  if (text.length < LONGEST) storage.keep("sessionStorage", NAME, text);
 }
 
 /** @returns {Draft | null} */
 export function draft() {
   try {
-    const found = JSON.parse(sessionStorage.getItem(NAME) ?? "null");
+    const found = JSON.parse(storage.kept("sessionStorage", NAME) ?? "null");
     return found && typeof found.question === "string" && Array.isArray(found.passages) ? found : null;
   } catch {
     return null;

@@ -3,6 +3,7 @@
 /** @typedef {{ question: string, passages: string[], models?: string[] }} Screen */
 
 const LONGEST = 100_000;
+const MOST_PASSAGES = 200;
 
 /**
  * The words of a link that bring a screen back; null when they would be too long for a link.
@@ -31,7 +32,10 @@ export async function unpacked(words) {
     const text = await bounded(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw")));
     const found = JSON.parse(text);
     const texts = (/** @type {unknown} */ list) => (Array.isArray(list) ? list.filter((one) => typeof one === "string") : []);
-    return { question: typeof found.question === "string" ? found.question : "", passages: texts(found.passages), models: texts(found.models) };
+    const passages = texts(found.passages).filter((text) => text.trim());
+    if (passages.length > MOST_PASSAGES) throw new Error("too many");
+    const question = typeof found.question === "string" ? (found.question.split("\n")[0] ?? "") : ""; // a link asks once
+    return { question, passages, models: texts(found.models) };
   } catch {
     throw new Error("This link is cut or damaged, so what was on the screen cannot be shown. Copy it again, whole.");
   }

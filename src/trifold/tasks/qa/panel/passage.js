@@ -7,6 +7,16 @@ import { Offsets } from "./offsets.js";
 /** @typedef {{ start: number, end: number, text: string }} Span  positions in code points */
 /** @typedef {(from: number, to: number, change: { type: string, text: string }) => void} Typed  positions in UTF-16 units */
 
+/** @type {WeakMap<Element, () => void>}  the passages that want to know of selections */
+const watched = new WeakMap();
+
+// A click elsewhere leaves what was selected in a passage, so that a button can use it.
+document.addEventListener("selectionchange", () => {
+  const anchor = document.getSelection()?.anchorNode;
+  const passage = (anchor instanceof Element ? anchor : anchor?.parentElement)?.closest(".passage");
+  if (passage) watched.get(passage)?.();
+});
+
 /** A text in which spans are marked. */
 export class Passage {
   /**
@@ -16,6 +26,8 @@ export class Passage {
    */
   constructor(name, selected, typed) {
     this.text = "";
+    /** @type {readonly Mark[]} */
+    this.marks = [];
     this.offsets = new Offsets("");
     this.element = h("div", {
       class: "passage",
@@ -35,16 +47,19 @@ export class Passage {
       for (const change of ["drop", "dragstart"]) this.element.addEventListener(change, (event) => event.preventDefault());
       this.element.addEventListener("beforeinput", (event) => {
         event.preventDefault();
-        const range = document.getSelection()?.getRangeAt(0);
-        if (!typed || !range) return;
+        const range = event.getTargetRanges()[0] ?? document.getSelection()?.getRangeAt(0);
+        if (!typed || !range || event.isComposing || /^(format|history)/.test(event.inputType)) return;
         const text = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
         typed(this.#units(range.startContainer, range.startOffset), this.#units(range.endContainer, range.endOffset), { type: event.inputType, text });
       });
-      document.addEventListener("selectionchange", () => {
-        // A click elsewhere leaves what was selected here, so that a button can use it.
-        const anchor = document.getSelection()?.anchorNode;
-        if (this.element.isConnected && anchor && this.element.contains(anchor)) selected(this.selection());
+      // What an input method composes cannot be declined: it is written elsewhere, or taken back.
+      this.element.addEventListener("compositionstart", () => {
+        const range = document.getSelection()?.getRangeAt(0);
+        if (typed && range) typed(this.#units(range.startContainer, range.startOffset), this.#units(range.endContainer, range.endOffset), { type: "composition", text: "" });
+        else this.element.blur();
       });
+      this.element.addEventListener("compositionend", () => this.show(this.text, this.marks));
+      watched.set(this.element, () => selected(this.selection()));
     }
   }
 
@@ -59,6 +74,7 @@ export class Passage {
       this.text = text;
       this.offsets = new Offsets(text);
     }
+    this.marks = marks;
     const found = marks.map((mark) => ({ ...mark, from: this.offsets.units(mark.start), to: this.offsets.units(mark.end) }));
     const cuts = [...new Set([0, text.length, ...found.flatMap((mark) => [mark.from, mark.to])])].sort((a, b) => a - b);
     const parts = [];

@@ -16,13 +16,18 @@ class Sheet {
   constructor(owner) {
     const id = `passage-${++numbered}`;
     this.owner = owner;
+    /** @type {AbortController | null}  the file that is being read */
+    this.taking = null;
     this.field = h("textarea", {
       id,
       rows: 9,
       dir: "auto",
       placeholder: "Paste or type a text here, drop a file, or open one.",
       spellcheck: false,
-      oninput: () => owner.changed(),
+      oninput: () => {
+        this.taking?.abort();
+        owner.changed();
+      },
     });
     this.reading = new Passage(
       "Passage",
@@ -34,7 +39,11 @@ class Sheet {
     this.note = h("p", { class: "note" });
     this.remove = h("button", { type: "button", class: "quiet", onclick: () => owner.remove(this) }, "Remove");
     this.edit = h("button", { type: "button", class: "quiet", onclick: () => this.write(true) }, "Edit");
-    const picker = h("input", { type: "file", accept: KINDS, class: "unseen", tabIndex: -1, "aria-hidden": "true", onchange: () => picker.files?.[0] && this.take(picker.files[0]) });
+    const picker = h("input", { type: "file", accept: KINDS, class: "unseen", tabIndex: -1, "aria-hidden": "true", onchange: () => {
+        const file = picker.files?.[0];
+        if (file) this.take(file);
+        picker.value = ""; // so that the same file can be chosen again
+      } });
     const open = h("button", { type: "button", class: "quiet", onclick: () => picker.click() }, "Open file…");
     this.element = h("div", { class: "sheet" }, h("div", { class: "row" }, this.name, h("span", { class: "space" }), this.edit, open, picker, this.remove), this.field, this.reading.element, this.note, this.problem);
     this.element.addEventListener("dragover", (event) => {
@@ -109,16 +118,20 @@ class Sheet {
    * @param {File} file
    */
   async take(file) {
+    this.taking?.abort();
+    const taking = (this.taking = new AbortController());
     fill(this.problem);
     this.note.textContent = `Reading ${file.name} …`;
     try {
-      const got = await call(`v1/extract?name=${encodeURIComponent(file.name)}`, { body: new Blob([file]) });
+      const got = await call(`v1/extract?name=${encodeURIComponent(file.name)}`, { body: new Blob([file]), signal: taking.signal });
+      if (taking.signal.aborted || !this.element.isConnected) return;
       this.text = got.value.text;
       this.note.textContent = [`${file.name}, ${this.text.length.toLocaleString("en")} characters.`, ...got.value.warnings].join(" ");
       this.owner.changed();
       say(`${file.name} was read.`);
     } catch (error) {
-      this.note.textContent = "";
+      if (this.taking === taking || this.taking === null) this.note.textContent = "";
+      if (taking.signal.aborted) return;
       this.problem.textContent = `${file.name}: ${sentence(error)}`;
     }
   }
@@ -148,9 +161,11 @@ export class Passages {
 
   /** @param {string[]} texts */
   set texts(texts) {
+    for (const sheet of this.sheets) sheet.taking?.abort();
     this.sheets = [];
     fill(this.list);
-    for (const text of texts.length ? texts : [""]) this.#append().text = text;
+    for (const text of texts.length ? texts : [""]) this.#append(false).text = text;
+    this.#number();
   }
 
   get #written() {
@@ -189,6 +204,7 @@ export class Passages {
 
   /** @param {Sheet} sheet */
   remove(sheet) {
+    sheet.taking?.abort();
     this.sheets = this.sheets.filter((one) => one !== sheet);
     sheet.element.remove();
     if (!this.sheets.length) this.#append();
@@ -210,11 +226,11 @@ export class Passages {
     if (index >= 0) this.told.selected?.(index, span);
   }
 
-  #append() {
+  #append(number = true) {
     const sheet = new Sheet(this);
     this.sheets.push(sheet);
     this.list.append(sheet.element);
-    this.#number();
+    if (number) this.#number();
     return sheet;
   }
 

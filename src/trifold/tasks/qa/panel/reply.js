@@ -106,7 +106,7 @@ export function alternatives(asked, chosen, choose) {
   });
   return h(
     "div",
-    {},
+    { class: "others" },
     h(
       "div",
       { class: "row" },
