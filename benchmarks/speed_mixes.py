@@ -23,6 +23,7 @@ SHARED, WORDS, SHORTEST, DOCUMENTS = 20, 4000, 140, 25
 """Questions of a passage, words of a document, characters of a short passage, questions for each document of `long`."""
 WARM_UP, SWEPT = 8, 24
 
+
 Mix = tuple[list[Example], list[Example], list[Example]]
 """Rows to warm up on, to sweep settings on, and to time."""
 
@@ -41,10 +42,11 @@ def mixes(path: Path, names: Sequence[str], questions: int) -> dict[str, Mix]:
     for name in names:
         if name == "shared":
             asked = [example for own in groups[:wanted] for example in own[:SHARED]]
-            made[name] = warm_up, groups[-1][:SHARED], asked
+            made[name] = warm_up, groups[-1][: SWEPT // 4], asked
         elif name == "long":
             documents = long_documents(passages, 1 + max(1, questions // DOCUMENTS))
-            made[name] = warm_up, documents[:1], documents[1:]
+            asked, size = documents[1:], len(documents[0].passage) // 4
+            made[name] = warm_up, [replace(documents[0], passage=documents[0].passage[:size])], asked
         elif name == "squad":
             made[name] = warm_up, swept, in_turns(pools[name])[:questions]
         else:

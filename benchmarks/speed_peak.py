@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-SIDE, TRIES = 2048, 5
+SIDE, TRIES = 2048, 20
 CORES = len(os.sched_getaffinity(0))
 
 

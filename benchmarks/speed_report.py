@@ -21,9 +21,9 @@ __all__ = ["operations", "print_mix", "print_peaks"]
 
 
 def print_peaks(peak: dict[str, float]) -> None:
-    print(f"peaks of products of {SIDE} x {SIDE} matrices, all cores, GFLOP/s: ", end="")
-    print(", ".join(f"{name} {value:.0f}" for name, value in peak.items()), end="")
-    print(" (int8, fp32: ONNX Runtime's MatMulInteger and MatMul, one on each core; bf16: torch)", flush=True)
+    print(f"\npeaks of products of {SIDE} x {SIDE} matrices, all cores, GFLOP/s: ", end="")
+    print(", ".join(f"{name} {value:.0f}" for name, value in peak.items()))
+    print("  int8, fp32: ONNX Runtime's MatMulInteger and MatMul, one on each core; bf16: torch; the best of all tries")
 
 
 def operations(windows: Sequence[int], hidden: int, layers: int) -> float:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 PEER = "transformers fp32"
 BATCHES = ("1", "4", "8", "16", "32")
 STREAMS = ("streams 1", "streams 4", "streams 8")
-WAITS = 15.0
+WAITS = 8.0
 """Seconds that are waited at most until the machine is calm, before a disturbed run is made again."""
 
 
