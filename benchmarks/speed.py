@@ -109,7 +109,7 @@ def swept(chosen: Sequence[Candidate], asked: dict[str, Mix], calm: float) -> di
 
 def fastest(worker: Worker, warm_up: list[Example], rows: list[Example], setting: str, calm: float) -> float:
     """Questions a second at a setting: the first run on a calm machine, else the best of three."""
-    speeds = []
+    speeds: list[float] = []
     for _ in range(3):
         found = worker.run(warm_up, rows, setting)
         speeds.append(len(rows) / found["seconds"])

@@ -45,8 +45,7 @@ def mixes(path: Path, names: Sequence[str], questions: int) -> dict[str, Mix]:
             made[name] = warm_up, groups[-1][: SWEPT // 4], asked
         elif name == "long":
             documents = long_documents(passages, 1 + max(1, questions // DOCUMENTS))
-            asked, size = documents[1:], len(documents[0].passage) // 4
-            made[name] = warm_up, [replace(documents[0], passage=documents[0].passage[:size])], asked
+            made[name] = warm_up, documents[:1], documents[1:]
         elif name == "squad":
             made[name] = warm_up, swept, in_turns(pools[name])[:questions]
         else:
