@@ -19,6 +19,7 @@ from trifold.interfaces.http import pages as pages_module
 from trifold.interfaces.http.pages import pages
 from trifold.plugins import installed
 from trifold.task import Panel, Paneled
+from trifold.tasks.qa.render import in_words
 
 KEY = "a-key-of-the-page-test"
 SHELL = Path(pages_module.__file__).parent / "page"
@@ -268,3 +269,13 @@ def test_names_of_tasks_and_scripts_cannot_leave_their_place(tmp_path: Path) -> 
     assert text.count("<script") == 2
     assert 'src="page/tasks/%C3%A4%20b/x%22y.js"' in text
     assert pages({"echo": Panel(tmp_path, "panel.js")}).routes
+
+
+def test_the_page_puts_scores_in_the_words_of_the_command_line() -> None:
+    source = (panels()["qa"].files / "words.js").read_text("utf-8")
+    words = [(float(least), word) for least, word in re.findall(r'\[([0-9.]+), "([a-z ]+)"\]', source)]
+    assert words[-1][0] == 0
+    assert len(words) > 3
+    for least, word in words:
+        assert in_words(least) == word
+    assert all(in_words(least - 1e-9) != word for least, word in words[:-1])

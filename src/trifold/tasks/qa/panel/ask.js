@@ -7,8 +7,10 @@ import { ask } from "./asking.js";
 import { Correcting } from "./correct.js";
 import { draft, keep } from "./draft.js";
 import { EXAMPLES } from "./examples.js";
+import { history } from "./history.js";
 import { packed, unpacked } from "./link.js";
 import { Passages } from "./passages.js";
+import { questionField, questionForm } from "./question.js";
 import { alternatives, head, marks, timing, warnings } from "./reply.js";
 import { snippets } from "./snippets.js";
 
@@ -33,21 +35,11 @@ export class Ask {
       changed: () => this.#changed(),
       selected: (passage, span) => this.correcting.select(passage, span),
     });
-    this.question = h("textarea", {
-      id: "question",
-      rows: 2,
-      dir: "auto",
-      placeholder: "What do you want to know from the text?",
-      oninput: () => {
-        this.#unlink();
-        this.#draft();
-      },
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-        event.preventDefault();
-        this.submit();
-      },
-    });
+    const typed = () => {
+      this.#unlink();
+      this.#draft();
+    };
+    this.question = questionField("question", "What do you want to know from the text?", typed, () => this.submit());
     this.model = h("select", { id: "model" });
     this.modelRow = h("div", { class: "row", hidden: true }, h("label", { for: "model" }, "Model"), this.model);
     this.button = h("button", { type: "submit", class: "primary" }, "Ask");
@@ -65,21 +57,9 @@ export class Ask {
   }
 
   #layOut() {
-    const form = h(
-      "form",
-      {
-        class: "card question",
-        onsubmit: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          this.submit();
-        },
-      },
-      h("label", { for: "question" }, "Question"),
-      this.question,
-      this.modelRow,
-      h("div", { class: "row" }, this.button, this.stop, h("span", { class: "note" }, h("kbd", {}, "Enter"), " asks. Several lines are several questions (", h("kbd", {}, "Shift"), "+", h("kbd", {}, "Enter"), ").")),
-      this.problem,
-    );
+    const keys = h("span", { class: "note" }, h("kbd", {}, "Enter"), " asks. Several lines are several questions (", h("kbd", {}, "Shift"), "+", h("kbd", {}, "Enter"), ").");
+    const buttons = h("div", { class: "row" }, this.button, this.stop, keys);
+    const form = questionForm(this.question, () => this.submit(), this.modelRow, buttons, this.problem);
     const examples = EXAMPLES.map((example) => h("button", { type: "button", class: "chip", onclick: () => this.open(example.question, example.passages) }, example.title));
     return h(
       "section",
@@ -213,34 +193,11 @@ export class Ask {
 
   #history() {
     if (this.entries.length < 2) return fill(this.list);
-    const summary = (/** @type {Asked} */ asked) => {
-      const best = asked.reply.answers[0];
-      return asked.reply.verdict ? (asked.reply.verdict.text === "yes" ? "Yes" : "No") : best ? best.text : "does not say";
+    const clear = () => {
+      this.entries = this.current ? [this.current] : [];
+      this.#history();
     };
-    fill(
-      this.list,
-      h(
-        "div",
-        { class: "card history" },
-        h("div", { class: "row" }, h("h2", {}, "Your questions"), h("span", { class: "space" }), h("button", { type: "button", class: "quiet", onclick: () => this.#forget() }, "Clear")),
-        h(
-          "ol",
-          {},
-          ...this.entries.map((asked) =>
-            h(
-              "li",
-              {},
-              h(
-                "button",
-                { type: "button", "aria-pressed": String(asked === this.current), onclick: () => this.#return(asked) },
-                h("bdi", { dir: "auto" }, asked.reply.question),
-                h("bdi", { dir: "auto", class: asked.reply.answers.length ? "short" : "short none" }, summary(asked)),
-              ),
-            ),
-          ),
-        ),
-      ),
-    );
+    fill(this.list, history(this.entries, this.current, (asked) => this.#return(asked), clear));
   }
 
   /**
@@ -268,13 +225,8 @@ export class Ask {
   /** What is typed is no longer what the link in the address says. */
   #unlink() {
     if (!location.hash.startsWith("#ask/")) return;
-    history.replaceState(null, "", "#ask");
+    window.history.replaceState(null, "", "#ask");
     this.linked = "";
-  }
-
-  #forget() {
-    this.entries = this.current ? [this.current] : [];
-    this.#history();
   }
 
   /** The texts were edited: what is on the screen is no longer about them. */
@@ -300,7 +252,7 @@ export class Ask {
     const words = await this.#screen(asked);
     if (words === null) return say("The text is too long for a link. Send the file, and the question with it.");
     this.linked = words;
-    history.replaceState(null, "", `#ask/${words}`);
+    window.history.replaceState(null, "", `#ask/${words}`);
     await copy(new URL(`#ask/${words}`, HOME).href, "A link to this screen is");
   }
 

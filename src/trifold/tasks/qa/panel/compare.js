@@ -6,6 +6,7 @@ import { ask } from "./asking.js";
 import { draft } from "./draft.js";
 import { unpacked } from "./link.js";
 import { Passages } from "./passages.js";
+import { questionField, questionForm } from "./question.js";
 import { head, timing, warnings } from "./reply.js";
 
 /** @typedef {import("./asking.js").Asked} Asked */
@@ -17,18 +18,7 @@ export class Compare {
     /** @type {AbortController | null} */
     this.running = null;
     this.linked = "";
-    this.question = h("textarea", {
-      id: "compared-question",
-      rows: 2,
-      dir: "auto",
-      oninput: () => (this.linked = ""),
-      placeholder: "A question for both",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-        event.preventDefault();
-        this.submit();
-      },
-    });
+    this.question = questionField("compared-question", "A question for both", () => (this.linked = ""), () => this.submit());
     this.passages = new Passages({ changed: () => this.#changed() });
     this.selects = /** @type {const} */ ([h("select", { id: "model-a" }), h("select", { id: "model-b" })]);
     this.button = h("button", { type: "submit", class: "primary" }, "Compare");
@@ -41,20 +31,10 @@ export class Compare {
       "Only one model is served, so there is nothing to compare it with. Start the server with two: ",
       h("code", {}, "trifold serve --model default --model mine"),
     );
-    const form = h(
-      "form",
-      {
-        class: "card question",
-        onsubmit: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          this.submit();
-        },
-      },
-      h("label", { for: "compared-question" }, "Question"),
-      this.question,
-      h("div", { class: "row" }, h("span", { class: "choice" }, h("label", { for: "model-a", class: "a" }, "A"), this.selects[0]), h("span", { class: "choice" }, h("label", { for: "model-b", class: "b" }, "B"), this.selects[1]), this.button),
-      this.problem,
-    );
+    const choice = (/** @type {"a" | "b"} */ kind, /** @type {HTMLSelectElement} */ select) =>
+      h("span", { class: "choice" }, h("label", { for: select.id, class: kind }, kind.toUpperCase()), select);
+    const choices = h("div", { class: "row" }, choice("a", this.selects[0]), choice("b", this.selects[1]), this.button);
+    const form = questionForm(this.question, () => this.submit(), choices, this.problem);
     this.element = h(
       "section",
       { class: "compare", "aria-label": "Compare" },
