@@ -9,8 +9,9 @@ so that caches are cold, and the candidates take turns. The parts, each with its
 a  32 clients that ask single questions, against the engine alone (`Runner.map`): at least 0.85 of its questions/s
 b  one client against `Reader.ask`, one question after the other: the median at most 4 ms more
 c  LitServe at the settings that a sweep finds fastest, 32 clients: at least its throughput, p99 at most 0.7 of its own
-d  300 clients for 60 s that honour Retry-After, `--max-queue 32 --deadline 10`: each request ends with 200 or 429, none
-   hangs or is lost; memory stays flat; p99 of the 429s in the server at most 50 ms; accepted ones keep the deadline
+d  300 clients for 60 s (--overload) that honour Retry-After, `--max-queue 32 --deadline 10`: each request ends with 200
+   or 429, none hangs or is lost; memory stays flat; p99 of the 429s in the server at most 50 ms; accepted ones keep the
+   deadline
 e  one client with 300 kB documents beside 8 with short questions: what it costs the short ones; with c, LitServe too
 
 The table also has the share of all cores that the clients took, that everything else on the machine took, and that the
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="default")
     parser.add_argument("--calm", type=float, default=0.05, help="share of all cores that others may take meanwhile")
+    parser.add_argument("--overload", type=float, default=60, help="seconds of part d")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that everything runs")
     options = parser.parse_args()
     parts = set(options.part.split(","))
@@ -79,7 +81,7 @@ def main() -> None:
         if "b" in parts:
             of_alone(table, alone(bench, 50 if options.quick else 300))
         if "d" in parts:
-            seconds, deadline = (10.0 if options.quick else 60.0), 10.0
+            seconds, deadline = (10.0 if options.quick else options.overload), 10.0
             of_overload(table, overload(bench, 300, seconds, deadline), deadline)
         if "e" in parts:
             of_long(table, long_beside_short(bench, peers))
@@ -191,6 +193,10 @@ def of_overload(table: Table, found: Overload, deadline: float) -> None:
         table.add("  p99 of 429, seen by the clients", [one["by_status"]["429"]["p99"]], "ms")
     first, last = found.thirds
     table.note(f"  resident: {first:.1f} MB in the first third of the time, {last:.1f} MB in the last")
+    tenths = ", ".join(
+        f"{size:.1f} MB after {when:.0f} s" for when, size in found.sizes[:: max(1, len(found.sizes) // 10)]
+    )
+    table.note(f"  resident over time: {tenths}")
     table.add("d memory, last third / first", [last / first], "", f"<= {FLAT}", last / first <= FLAT)
     errors = [one for one in found.live if isinstance(one, str)]
     times = [one for one in found.live if not isinstance(one, str)]

@@ -168,6 +168,8 @@ class Overload:
     after: dict[str, float]
     thirds: tuple[float, float]
     """Mean resident megabytes in the first and in the last third of the time."""
+    sizes: Sequence[tuple[float, float]]
+    """Seconds since the start, and resident megabytes then."""
 
 
 def overload(bench: Bench, clients: int, seconds: float, deadline: float) -> Overload:
@@ -188,9 +190,10 @@ def overload(bench: Bench, clients: int, seconds: float, deadline: float) -> Ove
             watcher.join()
         time.sleep(1)
         after = server.metrics("trifold_queue_depth") | server.metrics("trifold_requests_in_flight")
-    sizes = [size for when, size in measured["server"]["rss_mb"] if when <= seconds]
+    sizes = [(when, size) for when, size in measured["server"]["rss_mb"] if when <= seconds]
     third = max(1, len(sizes) // 3)
-    return Overload(measured, live, after, (statistics.mean(sizes[:third]), statistics.mean(sizes[-third:])))
+    first, last = (statistics.mean(size for _, size in some) for some in (sizes[:third], sizes[-third:]))
+    return Overload(measured, live, after, (first, last), sizes)
 
 
 def _watch_live(server: Server, live: list[float | str], over: threading.Event) -> None:
