@@ -444,6 +444,15 @@ def test_a_tree_without_end_is_given_up_in_time() -> None:
     assert error.why == "too_large"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound the memory of a process")
+def test_memory_is_bounded() -> None:
+    page = b"<html><p>" + b"<i>a</i> b " * 150_000
+    assert read_document(page, Bounds(text=10 * MB, memory=512 * MB)).kind == "html"
+    error = refused(page, bounds=Bounds(text=10 * MB, memory=64 * MB))
+    assert error.why == "too_large"
+    assert "64 MB of memory" in str(error)
+
+
 def test_an_external_entity_is_not_looked_at(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("SECRET")
