@@ -53,11 +53,14 @@ SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 
 
 def text_of_html(content: str) -> str:
-    """The visible text of a page, with blanks at line ends and more empty lines than needed."""
-    from selectolax.lexbor import LexborHTMLParser
+    """The visible text of a page, with blanks at line ends and more empty lines than needed. Raises MemoryError."""
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
     page = _Page()
-    root = LexborHTMLParser(content).root
+    try:
+        root = LexborHTMLParser(content).root
+    except SelectolaxError:  # any text is HTML, so nothing but memory can be lacking
+        raise MemoryError from None
     node: LexborNode | None = root
     depth = 0
     while node is not None:
