@@ -43,7 +43,7 @@ class Answers(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
             (graph,) = (folder.path / g.file for g in folder.graphs if g.precision == loaded.precision)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = self.threads
-            self.runs._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self.runs._graph._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self.budget = Budget(1_000_000, 1_000_000, 0) if self.pad else SERVICE_BUDGET
 
     # Without annotations, of which LitServe would make the schema of its route.

@@ -158,7 +158,7 @@ def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeyp
     from trifold.tasks.qa.making import export
 
     tiny_reader("distilbert").save_pretrained(tmp_path)
-    fused = export._fused
+    fused = export._reader_graph
 
     def with_another_head(reader: Any) -> Any:
         model = fused(reader)
@@ -167,7 +167,7 @@ def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeyp
                 weight.raw_data = np.array([9, 9], np.float32).tobytes()
         return model
 
-    monkeypatch.setattr(export, "_fused", with_another_head)
+    monkeypatch.setattr(export, "_reader_graph", with_another_head)
     with pytest.raises(EngineError, match="does not compute what torch computes"):
         export_reader(tmp_path, (), units(1)[0], int8=False)
 

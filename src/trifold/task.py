@@ -31,6 +31,7 @@ __all__ = [
     "Paneled",
     "Payload",
     "Plugin",
+    "Prefix",
     "Progress",
     "Route",
     "Servable",
@@ -51,15 +52,30 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """Work that several units share, such as the states of a passage about which there are many questions.
+
+    key: equal exactly where the contents are; the engine adds the model to it. arrays: the inputs of the model's first
+    stage, each of shape (length, ...), all of the same length.
+    """
+
+    key: bytes
+    arrays: Arrays
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One stretch of work that the engine may batch with units of other requests.
 
     arrays: the model's inputs, each of shape (length, ...), all of the same length.
     cost: in the task's own unit (tokens, frames); the planner budgets batches and look-ahead by it.
+    prefix: what a model of two stages computes first, once for all units that have it. The outputs of such a unit are
+    of its own length and its prefix's together.
     """
 
     arrays: Arrays
     cost: int
+    prefix: Prefix | None = None
 
 
 @dataclass(frozen=True, slots=True)

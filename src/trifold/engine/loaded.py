@@ -59,11 +59,11 @@ def _open_graph(folder: ModelFolder, precision: str | None) -> tuple[Session, Gr
     if precision is not None:
         for graph in folder.graphs:
             if graph.precision == precision:
-                return Session(folder.path / graph.file), graph
+                return _session(folder, graph), graph
         known = ", ".join(graph.precision for graph in folder.graphs)
         raise InvalidInput(f"{folder.version} has no {precision!r} graph (it has: {known}).", field="precision")
     for graph in folder.graphs:
-        session = Session(folder.path / graph.file)
+        session = _session(folder, graph)
         if graph.probe is None or session.agrees_with(folder.path / graph.probe):
             return session, graph
         warnings.warn(
@@ -76,3 +76,7 @@ def _open_graph(folder: ModelFolder, precision: str | None) -> tuple[Session, Gr
         f"{folder.version}: no graph computes on this processor what it computed where it was made. "
         "Export the model again on this machine."
     )
+
+
+def _session(folder: ModelFolder, graph: Graph) -> Session:
+    return Session(folder.path / graph.file, None if graph.first is None else folder.path / graph.first)

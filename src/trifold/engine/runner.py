@@ -41,10 +41,11 @@ class _Group(Generic[Id]):
     entries: list[_Entry[Id]] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     broken: BaseException | None = None
+    prefixes: list[Future[Any]] = field(default_factory=list)
     batches: list[tuple[list[int], Future[list[Arrays | Exception]]]] = field(default_factory=list)
 
     def cancel(self) -> None:
-        for _, future in self.batches:
+        for future in (*self.prefixes, *(future for _, future in self.batches)):
             future.cancel()
 
 
@@ -164,11 +165,16 @@ class Runner:
         return group
 
     def _submit(self, group: _Group[Id]) -> None:
-        if not group.units:
+        session = self._session
+        if session is None or not group.units:
             return
+        # Each shared prefix first, on whatever core is free, so that few wait for one that another core computes.
+        # One that fails is computed again, and its error told, by the units that need it.
+        prefixes = {unit.prefix.key: unit.prefix for unit in group.units if unit.prefix is not None}
+        group.prefixes = [executor().submit(session.prepare, prefix) for prefix in prefixes.values()]
         for batch in plan(group.units, self._budget):
             units = [group.units[i] for i in batch]
-            group.batches.append((batch, executor().submit(compute, self._session, units)))
+            group.batches.append((batch, executor().submit(compute, session, units)))
 
     def _drain(self, group: _Group[Id], computed: Progress) -> Iterator[tuple[Id, Any]]:
         outputs = self._collect(group, computed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from trifold.engine.planner import Budget, length
+from trifold.engine.planner import Budget, fits_beside
 from trifold.engine.turns import Turns
 from trifold.task import Arrays, Unit
 
@@ -149,7 +149,6 @@ class _Lane:
         """A unit with those of the next in the queue that fit beside it."""
         parts = [(job, n)]
         job.planned += 1
-        longest = length(job.units[n])
         cost = job.units[n].cost
         passed: list[tuple[Job, int]] = []
         for _ in range(min(len(self._ready), _NEIGHBOURS)):
@@ -158,7 +157,7 @@ class _Lane:
             other, m = self._ready.popleft()
             if other.dropped:
                 continue
-            if 0 <= longest - length(other.units[m]) <= budget.padding:
+            if fits_beside(job.units[n], other.units[m], budget):
                 parts.append((other, m))
                 other.planned += 1
             else:
@@ -192,7 +191,7 @@ class _Lane:
         parts: list[tuple[Job, int]] = []
         while job.planned < len(units) and (not parts or (len(parts) + 1) * first.cost <= budget.batch):
             unit = units[job.planned]
-            if not 0 <= length(first) - length(unit) <= budget.padding:
+            if not fits_beside(first, unit, budget):
                 break
             parts.append((job, job.planned))
             job.planned += 1

@@ -13,7 +13,7 @@ from trifold.engine.computing import as_item_error, compute, decode
 from trifold.engine.executor import executor, threads
 from trifold.engine.load import Load
 from trifold.engine.meter import Careful, Meter, Unmetered
-from trifold.engine.planner import Budget, length
+from trifold.engine.planner import Budget, shape
 from trifold.engine.recent import Recent, footprint
 from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
 from trifold.errors import DeadlineExceeded, EngineError, NotReady
@@ -224,7 +224,7 @@ class Service:
             request = task.check(job.raw, self._limits)
             encoded = task.encode(request)
             for unit in encoded.units:
-                length(unit)  # what breaks the contract is found here, where it costs this request alone
+                shape(unit)  # what breaks the contract is found here, where it costs this request alone
         except BaseException as error:
             self._finish(job, as_item_error(error))
             return

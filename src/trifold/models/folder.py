@@ -38,12 +38,14 @@ class Graph:
     """One exported form of the model.
 
     probe: a file with inputs of the graph and the outputs that they gave where it was made, or None. The engine
-    repeats the computation before it trusts a graph whose arithmetic depends on the processor.
+    repeats the computation before it trusts a graph whose arithmetic depends on the processor. first: the graph of
+    the first stage, for a model of two.
     """
 
     file: str
     precision: str
     probe: str | None = None
+    first: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ModelFolder:
     @property
     def graphs(self) -> tuple[Graph, ...]:
         """The graphs in order of preference."""
-        return tuple(Graph(g["file"], g["precision"], g.get("probe")) for g in self.manifest["graphs"])
+        return tuple(Graph(g["file"], g["precision"], g.get("probe"), g.get("first")) for g in self.manifest["graphs"])
 
     @property
     def task_settings(self) -> Mapping[str, Any]:
@@ -167,9 +169,10 @@ def _check_parts(source: str, manifest: Mapping[str, Any]) -> None:
             raise ModelDamaged(f"{source}: a graph is listed without a precision.")
         if not isinstance(graph.get("file"), str) or graph["file"] not in files:
             raise ModelDamaged(f"{source}: the {graph['precision']} graph is not among the files.")
-        probe = graph.get("probe")
-        if probe is not None and (not isinstance(probe, str) or probe not in files):
-            raise ModelDamaged(f"{source}: the probe of {graph['file']} is not among the files.")
+        for part, called in (("probe", "probe"), ("first", "first stage")):
+            file = graph.get(part)
+            if file is not None and (not isinstance(file, str) or file not in files):
+                raise ModelDamaged(f"{source}: the {called} of {graph['file']} is not among the files.")
 
 
 def write_manifest(path: Path, facts: Mapping[str, Any]) -> ModelFolder:

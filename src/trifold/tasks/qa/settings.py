@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.qa.calibration import Calibration
 from trifold.tasks.qa.windows import LEAST_ROOM, WindowSize
 
-__all__ = ["Answers", "QaSettings"]
+__all__ = ["Answers", "Apart", "QaSettings"]
 
 Answers: TypeAlias = Literal["one", "several", "yes-no"]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How a reader's lower layers read question and passage apart (DeFormer: Cao et al. 2020).
+
+    layers: how many of them. position: that of the passage's first token, whatever the length of the question.
+    """
+
+    layers: int
+    position: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,7 @@ class QaSettings:
     """How a reader's inputs are laid out and its outputs are read.
 
     null: whether the model was trained to score "no answer". languages, scripts: what it reads. answers: what it is
-    made for: the one best answer, every answer of a passage, or yes and no.
+    made for: the one best answer, every answer of a passage, or yes and no. apart: for a reader of two stages.
     """
 
     window: WindowSize
@@ -29,6 +40,7 @@ class QaSettings:
     scripts: frozenset[str]
     calibration: Calibration
     answers: Answers = "one"
+    apart: Apart | None = None
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> QaSettings:
@@ -44,6 +56,8 @@ class QaSettings:
                 raise TypeError(f"'answers' is {answers!r}, expected one of {', '.join(get_args(Answers))}")
             if answers != "one" and not facts["null"]:
                 raise TypeError(f"answers of the kind {answers!r} need a trained null")
+            parts = facts.get("apart")
+            apart = None if parts is None else Apart(_whole(parts["layers"]), _whole(parts["position"]))
         except (KeyError, TypeError) as error:
             raise ModelDamaged(f"the model's task_settings cannot be read ({error!r}). Get the model again.") from None
         if window.length <= LEAST_ROOM or window.stride < 0:
@@ -51,7 +65,7 @@ class QaSettings:
                 f"the model's windows must be longer than {LEAST_ROOM} tokens and share 0 or more, found "
                 f"{window.length} and {window.stride}."
             )
-        return cls(window, facts["null"], languages, scripts, calibration, answers)
+        return cls(window, facts["null"], languages, scripts, calibration, answers, apart)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -61,6 +75,7 @@ class QaSettings:
             "scripts": sorted(self.scripts),
             "calibration": self.calibration.to_dict(),
             "answers": self.answers,
+            **({} if self.apart is None else {"apart": asdict(self.apart)}),
         }
 
 

@@ -19,9 +19,17 @@ from trifold.tasks.qa.scripts import foreign_script
 from trifold.tasks.qa.segments import find_segments
 from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.spans import find_spans
-from trifold.tasks.qa.tokens import PassageTokens, QaTokenizer
+from trifold.tasks.qa.tokens import Ids, PassageTokens, QaTokenizer
 from trifold.tasks.qa.verdicts import VERDICTS, find_verdict
-from trifold.tasks.qa.windows import LEAST_ROOM, Window, spread, window_unit
+from trifold.tasks.qa.windows import (
+    LEAST_ROOM,
+    Window,
+    WindowSize,
+    room_apart,
+    spread,
+    unit_apart,
+    window_unit,
+)
 
 __all__ = ["Layout", "QaTask", "open_task"]
 
@@ -79,7 +87,7 @@ class QaTask:
                 field="question",
             )
         size = len(self._tokenizer.question(question.question))
-        room = self.settings.window.room(size, self._tokenizer.frame)
+        room = self._room(size)
         if room < LEAST_ROOM:
             raise InvalidInput(
                 f"question: at most {size + room - LEAST_ROOM} tokens leave room for the passage, found {size}.",
@@ -87,6 +95,16 @@ class QaTask:
                 field="question",
             )
         return question
+
+    def _room(self, question: int) -> int:
+        """Tokens of passage that fit beside a question of so many tokens; may be negative."""
+        room = WindowSize.room if self.settings.apart is None else room_apart
+        return room(self.settings.window, question, self._tokenizer.frame)
+
+    def _unit(self, question: Ids, passage: Ids) -> Unit:
+        if (apart := self.settings.apart) is None:
+            return window_unit(self._tokenizer.frame, question, passage)
+        return unit_apart(self._tokenizer.frame, question, passage, apart.position)
 
     def encode(self, request: Question) -> Encoded:
         layout, units = self.lay_out(request.question, *request.passages)
@@ -96,7 +114,7 @@ class QaTask:
         """The windows of a question that was checked, and the units that the model reads."""
         frame = self._tokenizer.frame
         ids = self._tokenizer.question(question)
-        room = self.settings.window.room(len(ids), frame)
+        room = self._room(len(ids))
         first = len(frame.before) + len(ids) + len(frame.between)
         read = tuple(self._read(text) for text in passages)
         windows = tuple(
@@ -104,7 +122,7 @@ class QaTask:
             for index, passage in enumerate(read)
             for begin, size in spread(len(passage.ids), room, self.settings.window.stride)
         )
-        units = [window_unit(frame, ids, read[w.passage].ids[w.first : w.first + w.size]) for w in windows]
+        units = [self._unit(ids, read[w.passage].ids[w.first : w.first + w.size]) for w in windows]
         echoes: tuple[Flags, ...] = ()
         if self.settings.answers == "yes-no":
             pairs = zip(passages, read, strict=True)

@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from trifold.errors import ModelDamaged
 from trifold.tasks.qa.boundaries import Boundaries, Flags, Positions, boundaries
 
-__all__ = ["Frame", "PassageTokens", "QaTokenizer"]
+__all__ = ["Frame", "Ids", "PassageTokens", "QaTokenizer"]
 
 _LONG = 10_000
 """Characters of a text whose tokenising takes longer than a batch of one costs."""

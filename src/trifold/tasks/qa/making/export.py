@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from trifold.engine.graph import Graph, Named
 from trifold.engine.session import Session
 from trifold.errors import EngineError, MissingExtra, ModelDamaged, TrifoldError
-from trifold.task import Unit
+from trifold.task import Arrays, Unit
+from trifold.tasks.qa.making.export_apart import apart_as_torch, first_feeds, second_feeds, stage_graphs
+from trifold.tasks.qa.making.fusing import fused
 from trifold.tasks.qa.making.quiet import quiet_transformers
+from trifold.tasks.qa.settings import Apart
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 __all__ = ["export_reader"]
 
+Indices: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OUTPUTS = ("start_logits", "end_logits")
-_OPSET = 17
 _EXACT = 1e-4
 """Share of the largest logit by which the graph may differ from torch: the order of additions differs."""
 _PROBE_TOLERANCE = 0.5
 """In logits: wide enough for a processor that rounds otherwise, too narrow for one whose sums saturate."""
 
 
-def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: bool = True) -> list[dict[str, Any]]:
+def export_reader(
+    folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: bool = True, apart: Apart | None = None
+) -> list[dict[str, Any]]:
     """Write `model.fp32.onnx` and, with int8, `model.int8.onnx` with a probe, beside a checkpoint.
+
+    apart: for a reader whose lower layers read question and passage apart; then `first.fp32.onnx` and
+    `first.int8.onnx` are its first stage and the others its second, and the windows have two parts.
 
     folder: holds config.json and model.safetensors. windows: a few hundred windows of training text, from which the
     int8 graph learns what its activations look like. probe: a window whose contents may be published.
@@ -40,13 +48,10 @@ def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: b
     EngineError when it cannot be exported or the graph does not compute what torch computes, MissingExtra.
     """
     try:
-        import onnx
-
-        from trifold.models.quantise import quantise
-        from trifold.models.sharing import share_weights
+        import onnx  # noqa: F401
 
         reader = _load(folder)
-        exact = _fused(reader)
+        stages = (_reader_graph(reader),) if apart is None else stage_graphs(reader, apart)
     except ImportError as error:
         raise MissingExtra("exporting a model", "train") from error
     except TrifoldError:
@@ -55,21 +60,55 @@ def export_reader(folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: b
         raise EngineError(
             f"{folder}: it cannot be exported ({type(error).__name__}: {_first_line(error)}). Choose another model."
         ) from error
-    graphs = [(exact, "model.fp32.onnx")]
+    files = ("model",) if apart is None else ("first", "model")
+    inline = [_copied(stage) for stage in stages] if int8 else []
+    _write(stages, files, "fp32", folder)
+    _compare(reader, _session(folder, "fp32", apart), folder, apart)
+    written = [_entry("fp32", apart)]
     if int8:
-        fast = type(exact)()
-        fast.CopyFrom(exact)
-        quantise(fast, [_feeds(unit, exact) for unit in windows])
-        graphs.append((fast, "model.int8.onnx"))
-    for model, name in graphs:
-        share_weights(model, folder)
-        onnx.save(model, folder / name)
-    _compare(reader, Session(folder / "model.fp32.onnx"), folder)
-    written = [{"file": "model.fp32.onnx", "precision": "fp32"}]
-    if int8:
-        _record_probe(folder / "model.int8.onnx", folder / "probe.json", probe)
-        written.insert(0, {"file": "model.int8.onnx", "precision": "int8", "probe": "probe.json"})
+        _quantise(inline, windows, folder)
+        _write(inline, files, "int8", folder)
+        _record_probe(_session(folder, "int8", apart), folder / "probe.json", probe)
+        written.insert(0, {**_entry("int8", apart), "probe": "probe.json"})
     return written
+
+
+def _entry(precision: str, apart: Apart | None) -> dict[str, Any]:
+    """What the manifest says of a graph."""
+    entry = {"file": f"model.{precision}.onnx", "precision": precision}
+    return entry if apart is None else {**entry, "first": f"first.{precision}.onnx"}
+
+
+def _session(folder: Path, precision: str, apart: Apart | None) -> Session:
+    return Session(folder / f"model.{precision}.onnx", None if apart is None else folder / f"first.{precision}.onnx")
+
+
+def _write(stages: Iterable[ModelProto], files: Sequence[str], precision: str, folder: Path) -> None:
+    import onnx
+
+    from trifold.models.sharing import share_weights
+
+    for name, graph in zip(files, stages, strict=True):
+        share_weights(graph, folder)
+        onnx.save(graph, folder / f"{name}.{precision}.onnx")
+
+
+def _quantise(stages: Sequence[ModelProto], windows: Sequence[Unit], folder: Path) -> None:
+    """Quantise each stage on what reaches it of the windows in fp32. folder: holds the fp32 graphs."""
+    from trifold.models.quantise import quantise
+
+    if len(stages) == 1:
+        return quantise(stages[0], [_feeds(unit, stages[0]) for unit in windows])
+    first, second = stages
+    quantise(first, first_feeds(windows))
+    quantise(second, list(second_feeds(Graph(folder / "first.fp32.onnx"), windows)))
+    return None
+
+
+def _copied(model: ModelProto) -> ModelProto:
+    copy = type(model)()
+    copy.CopyFrom(model)
+    return copy
 
 
 def _first_line(error: Exception) -> str:
@@ -80,40 +119,18 @@ def _feeds(unit: Unit, model: ModelProto) -> dict[str, np.ndarray[Any, Any]]:
     return {entry.name: unit.arrays[entry.name][np.newaxis] for entry in model.graph.input}
 
 
-def _record_probe(graph: Path, probe: Path, window: Unit) -> None:
-    """Keep what the graph computes here, for `Session.agrees_with` to compare where it is used."""
-    (output,) = Session(graph).run([window])
-    record = {
-        "inputs": {name: window.arrays[name].tolist() for name in _INPUTS},
-        "outputs": {name: [round(float(value), 4) for value in output[name]] for name in _OUTPUTS},
-        "tolerance": _PROBE_TOLERANCE,
-    }
-    probe.write_text(json.dumps(record) + "\n", encoding="utf-8")
+def _record_probe(session: Session, probe: Path, window: Unit) -> None:
+    """Keep what the graphs compute here, for `Session.agrees_with` to compare where they are used."""
+    (output,) = session.run([window])
+    record = {"inputs": _lists(window.arrays)}
+    if window.prefix is not None:
+        record["prefix"] = _lists(window.prefix.arrays)
+    record["outputs"] = {name: [round(float(value), 4) for value in output[name]] for name in _OUTPUTS}
+    probe.write_text(json.dumps({**record, "tolerance": _PROBE_TOLERANCE}) + "\n", encoding="utf-8")
 
 
-def _split_layer_norms(model: ModelProto) -> None:
-    """Take SkipLayerNormalization apart again: attention is fused by its help, and then it only costs time.
-
-    In ONNX Runtime 1.32's own profile, on AVX2, the fused operator takes several times as long as Add and
-    LayerNormalization together.
-    """
-    from onnx import helper
-
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type != "SkipLayerNormalization" or any(node.output[1:]):
-            nodes.append(node)
-            continue
-        left, skip, gamma, beta, *bias = node.input
-        out = node.output[0]
-        terms = [left, *bias, skip]
-        for number, term in enumerate(terms[1:]):
-            nodes.append(helper.make_node("Add", [left, term], [f"{out}.sum{number}"]))
-            left = f"{out}.sum{number}"
-        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-12)
-        nodes.append(helper.make_node("LayerNormalization", [left, gamma, beta], [out], axis=-1, epsilon=epsilon))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+def _lists(arrays: Arrays) -> dict[str, list[Any]]:
+    return {name: array.tolist() for name, array in arrays.items()}
 
 
 def _load(folder: Path) -> Any:
@@ -161,8 +178,22 @@ def _example(reader: Any, rows: int, length: int, padding: int) -> dict[str, Any
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-def _compare(reader: Any, session: Session, folder: Path) -> None:
-    """Hold the graph against torch at lengths and batch sizes that it was not traced at, padded."""
+def _compare(reader: Any, session: Session, folder: Path, apart: Apart | None) -> None:
+    """Hold the graph against torch at lengths and batch sizes that it was not traced at, padded where it can be."""
+    for units, expected in _as_torch(reader) if apart is None else apart_as_torch(reader, apart):
+        for unit, (logits, read), found in zip(units, expected, session.run(units), strict=True):
+            for name in _OUTPUTS:
+                margin = _EXACT * max(1.0, float(np.abs(logits[name][read]).max()))
+                if not np.allclose(found[name][read], logits[name][read], rtol=0, atol=margin):
+                    raise EngineError(
+                        f"{folder}: the exported graph does not compute what torch computes ({unit.cost} tokens, "
+                        f"{len(units)} windows). Models of the type {reader.config.model_type!r} cannot be exported; "
+                        "choose another."
+                    )
+
+
+def _as_torch(reader: Any) -> Iterator[tuple[list[Unit], list[tuple[Named, Indices]]]]:
+    """Batches of windows, and of each the logits by torch and the tokens to compare."""
     import torch
 
     for rows, length, padding in ((1, 9, 0), (3, 60, 13)):
@@ -173,30 +204,14 @@ def _compare(reader: Any, session: Session, folder: Path) -> None:
         units = [
             Unit({name: array[row, :n].numpy() for name, array in example.items()}, n) for row, n in enumerate(lengths)
         ]
-        for row, (n, found) in enumerate(zip(lengths, session.run(units), strict=True)):
-            for name in _OUTPUTS:
-                expected = out[name][row, :n].numpy()
-                margin = _EXACT * max(1.0, float(np.abs(expected).max()))
-                if not np.allclose(found[name], expected, rtol=0, atol=margin):
-                    raise EngineError(
-                        f"{folder}: the exported graph does not compute what torch computes ({length} tokens, {rows} "
-                        f"windows). Models of the type {reader.config.model_type!r} cannot be exported; choose another."
-                    )
+        yield (
+            units,
+            [({name: out[name][row, :n].numpy() for name in _OUTPUTS}, np.arange(n)) for row, n in enumerate(lengths)],
+        )
 
 
-def _fused(reader: Any) -> ModelProto:
-    """A module as one fp32 graph with ONNX Runtime's fused operators, weights inline.
-
-    Eager attention through the TorchScript exporter, because ONNX Runtime's attention fusion knows that pattern and
-    not the dynamo exporter's arithmetic on masks. MultiHeadAttention rather than Attention: its projections stay
-    plain products, which match the stored weights by value and can be quantised. EmbedLayerNormalization is left
-    unfused: it needs the word table in fp32, 47 MB more. An architecture that the fusion does not know passes
-    through unfused: slower, and as exact.
-    """
+def _reader_graph(reader: Any) -> ModelProto:
     import torch
-    from onnx import helper
-    from onnxruntime.transformers.fusion_options import FusionOptions
-    from onnxruntime.transformers.optimizer import optimize_model
 
     inputs = _inputs(reader)
 
@@ -210,38 +225,5 @@ def _fused(reader: Any) -> ModelProto:
             return out.start_logits, out.end_logits
 
     example = _example(reader, 2, 16, 6)  # padded, so that the mask is traced as one
-    options = FusionOptions("bert")
-    options.use_multi_head_attention = True
-    options.enable_embed_layer_norm = False
-    with tempfile.TemporaryDirectory() as scratch, torch.no_grad(), warnings.catch_warnings():
-        # The tracer warns of every size that it fixes; the graph is held against torch at other sizes.
-        warnings.simplefilter("ignore")
-        path = str(Path(scratch) / "plain.onnx")
-        torch.onnx.export(
-            Logits().eval(),
-            tuple(example[name] for name in inputs),
-            path,
-            input_names=list(inputs),
-            output_names=list(_OUTPUTS),
-            dynamic_axes={name: {0: "batch", 1: "length"} for name in (*inputs, *_OUTPUTS)},
-            dynamo=False,
-            opset_version=_OPSET,
-        )
-        fused: ModelProto = optimize_model(
-            path,
-            "bert",
-            num_heads=reader.config.num_attention_heads,
-            hidden_size=reader.config.hidden_size,
-            optimization_options=options,
-            opt_level=0,
-        ).model
-    for node in list(fused.graph.node):
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            value = node.attribute[0].t
-            value.name = node.output[0]
-            fused.graph.initializer.append(value)
-            fused.graph.node.remove(node)
-    _split_layer_norms(fused)
-    if all(opset.domain != "com.microsoft" for opset in fused.opset_import):
-        fused.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    return fused
+    feeds = {name: example[name] for name in inputs}
+    return fused(Logits(), feeds, dict.fromkeys((*inputs, *_OUTPUTS), "length"), _OUTPUTS, reader.config)

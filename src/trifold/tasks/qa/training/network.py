@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.errors import InvalidInput, MissingExtra
-from trifold.task import Unit
+from trifold.task import Arrays, Unit
+from trifold.tasks.qa.making.apart import check_apart, last_states
 from trifold.tasks.qa.making.quiet import quiet_transformers
+from trifold.tasks.qa.settings import Apart
 from trifold.training.arithmetic import settle_arithmetic
 from trifold.training.batches import padded_length
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Network", "bf16_is_fast", "device_of"]
+__all__ = ["Network", "apart_feeds", "bf16_is_fast", "device_of"]
 
 _FP16_HOLDS = 60_000.0
 
@@ -29,8 +31,12 @@ _FP16_HOLDS = 60_000.0
 class Network:
     """A question-answering model of transformers with the device and arithmetic it runs in."""
 
-    def __init__(self, folder: Path, *, device: str, bf16: bool, seed: int) -> None:
-        """Load config.json and model.safetensors; a head that is missing there is made anew from the seed."""
+    def __init__(self, folder: Path, *, device: str, bf16: bool, seed: int, apart: Apart | None = None) -> None:
+        """Load config.json and model.safetensors; a head that is missing there is made anew from the seed.
+
+        apart: for a reader whose lower layers read question and passage apart. Raises InvalidInput for a model that
+        cannot be divided so.
+        """
         import torch
         from transformers import AutoModelForQuestionAnswering
 
@@ -41,7 +47,9 @@ class Network:
                 folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
             )
         self.model.to(device)
-        self.device, self.bf16 = device, bf16
+        self.device, self.bf16, self._apart = device, bf16, apart
+        if apart is not None:
+            check_apart(self.model, apart)
         accepted = inspect.signature(self.model.forward).parameters
         self._inputs = [n for n in ("input_ids", "attention_mask", "token_type_ids") if n in accepted]
 
@@ -49,16 +57,30 @@ class Network:
         """Start and end logits of a batch, float32, shape (batch, padded length)."""
         import torch
 
+        if self._apart is not None:
+            return self._logits_apart(units, self._apart)
         length = padded_length(max(unit.cost for unit in units))
         feeds = {name: torch.zeros(len(units), length, dtype=torch.int64) for name in self._inputs}
         for name, batch in feeds.items():
             for row, unit in zip(batch, units, strict=True):
                 row[: unit.cost] = torch.from_numpy(np.asarray(unit.arrays[name]))
         feeds = {name: batch.to(self.device) for name, batch in feeds.items()}
-        autocast = torch.autocast(self.device, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
-        with autocast:
+        with self._autocast():
             out = self.model(**feeds)
         return out.start_logits.float(), out.end_logits.float()
+
+    def _logits_apart(self, units: Sequence[Unit], apart: Apart) -> tuple[Tensor, Tensor]:
+        feeds = {name: batch.to(self.device) for name, batch in apart_feeds(units).items()}
+        with self._autocast():
+            # LoRA's wrapper keeps the reader inside.
+            reader = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+            start, end = reader.qa_outputs(last_states(reader, apart, **feeds)).float().unbind(-1)
+        return start, end
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        import torch
+
+        return torch.autocast(self.device, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
     def freeze_words(self) -> None:
         """Leave the table of word vectors as it is: little data moves few of its rows, and those away from the rest."""
@@ -98,6 +120,27 @@ class Network:
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """What training changes, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+
+def apart_feeds(units: Sequence[Unit]) -> dict[str, Tensor]:
+    """Windows of two parts as one padded batch, for `making.apart.last_states`; int64, shape (batch, length)."""
+    import torch
+
+    length = padded_length(max(unit.cost for unit in units))
+    feeds = {name: torch.zeros(len(units), length, dtype=torch.int64) for name in ("ids", "positions", "types")}
+    feeds["parts"] = torch.full((len(units), length), -1)
+    for row, unit in enumerate(units):
+        assert unit.prefix is not None
+        parts = (unit.arrays, unit.prefix.arrays)
+        for name, batch in feeds.items():
+            arrays = [_column(name, n, part) for n, part in enumerate(parts)]
+            batch[row, : unit.cost] = torch.from_numpy(np.concatenate(arrays))
+    return feeds
+
+
+def _column(name: str, number: int, part: Arrays) -> np.ndarray[Any, Any]:
+    stored = {"ids": "input_ids", "positions": "position_ids", "types": "token_type_ids"}
+    return part[stored[name]] if name in stored else np.full(len(part["input_ids"]), number)
 
 
 def bf16_is_fast(device: str) -> bool:

@@ -35,12 +35,12 @@ def probe_unit(task: QaTask) -> Unit:
 
 def write_graphs(folder: Path, task: QaTask, windows: Sequence[Unit]) -> list[dict[str, Any]]:
     """Export a checkpoint to fp32 and, where it answers nearly the same, to int8; the `graphs` of the manifest."""
-    graphs = export_reader(folder, windows, probe_unit(task))
-    exact, fast = (Session(folder / f"model.{kind}.onnx") for kind in ("fp32", "int8"))
+    graphs = export_reader(folder, windows, probe_unit(task), apart=task.settings.apart)
+    fast, exact = (Session(folder / g["file"], folder / g["first"] if "first" in g else None) for g in graphs)
     if np.mean([_tops(exact, unit) == _tops(fast, unit) for unit in windows[:_COMPARED]]) >= _AGREEING:
         return graphs
-    (folder / "model.int8.onnx").unlink()
-    (folder / "probe.json").unlink()
+    for file in ("model.int8.onnx", "first.int8.onnx", "probe.json"):
+        (folder / file).unlink(missing_ok=True)
     return [graph for graph in graphs if graph["precision"] != "int8"]
 
 

@@ -86,7 +86,9 @@ def teach(
     null = task.settings.null or task.settings.answers != "one" or any(w.silent for w in [*domain, *replay])
     task = task.with_settings(replace(task.settings, null=null))
     device = device_of(settings.device)
-    network = Network(base.path, device=device, bf16=bf16_is_fast(device), seed=settings.seed)
+    network = Network(
+        base.path, device=device, bf16=bf16_is_fast(device), seed=settings.seed, apart=task.settings.apart
+    )
     if settings.lora:
         network.train_low_rank(settings.lora)
     elif not settings.train_words:

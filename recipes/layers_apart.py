@@ -1,0 +1,160 @@
+"""Trains readers whose lower layers read question and passage apart, by distillation from the undivided one.
+
+    python recipes/layers_apart.py train --layers 4 [--questions 16000] [--out FOLDER] [--resume]
+
+A short run for each number of layers, to choose by: the student begins with the teacher's weights and learns the
+teacher's start and end distributions and its last states (Cao et al. 2020) on questions of SQuAD's training set; no
+label is looked at. Titles held out for choosing are left out. Needs TRIFOLD_DATA; about twenty minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trifold.interfaces.console import Terminal
+from trifold.task import Unit
+from trifold.tasks.qa.calibration import Calibration
+from trifold.tasks.qa.data.examples import Example, read_examples
+from trifold.tasks.qa.making.apart import check_apart, last_states
+from trifold.tasks.qa.settings import Apart, QaSettings
+from trifold.tasks.qa.task import QaTask
+from trifold.tasks.qa.tokens import QaTokenizer
+from trifold.tasks.qa.training.losses import distillation_loss
+from trifold.tasks.qa.training.network import Network, apart_feeds, bf16_is_fast
+from trifold.tasks.qa.windows import WindowSize
+from trifold.training.batches import bucketed
+from trifold.training.checkpoints import Checkpoints
+from trifold.training.loop import Epoch, Plan, train
+
+SQUAD = "squad-train-v2.0.json.gz"
+HELD_OUT = 0.05
+BATCH = 32
+STATES = 1.0
+"""Weight of the distance between the last states, in units of the teacher's variance."""
+
+
+def held_out(title: str) -> bool:
+    """Whether a title is kept for choosing between models: one in twenty, by its hash."""
+    return int.from_bytes(hashlib.sha256(title.encode()).digest()[:4]) < HELD_OUT * 2**32
+
+
+class Distillation:
+    """Implements `training.loop.Learner`: windows with the teacher's last states, which the student is to reach."""
+
+    watched = "agreement"
+
+    def __init__(self, network: Network, apart: Apart, units: Sequence[Unit], seed: int) -> None:
+        self._network, self._apart, self._seed = network, apart, seed
+        self._units, self._taught = units, len(units) - len(units) // 20
+        self._lengths = [unit.cost for unit in units[: self._taught]]
+        network.model.eval()  # no dropout
+        self._teacher = {n: p.detach().clone() for n, p in network.model.qa_outputs.named_parameters()}
+        with torch.no_grad():
+            self._targets = [self._states([u], undivided=True)[0][: u.cost].half() for u in units]
+
+    @property
+    def steps(self) -> int:
+        return len(bucketed(self._lengths, BATCH, seed=self._seed, epoch=0))
+
+    def trainable(self) -> Mapping[str, torch.nn.Parameter]:
+        return self._network.trainable()
+
+    def losses(self, epoch: int, step: int) -> Iterator[Tensor]:
+        batch = bucketed(self._lengths, BATCH, seed=self._seed, epoch=epoch)[step]
+        yield self._loss(batch)[0]
+
+    def validate(self) -> Mapping[str, float]:
+        """How often the likeliest start and end of windows that are not learnt from are the teacher's."""
+        total = 0.0
+        with torch.no_grad():
+            for first in range(self._taught, len(self._units), BATCH):
+                batch = range(first, min(first + BATCH, len(self._units)))
+                total += self._loss(batch)[1] * len(batch)
+        return {self.watched: total / (len(self._units) - self._taught)}
+
+    def _loss(self, batch: Sequence[int]) -> tuple[Tensor, float]:
+        hidden = self._states([self._units[i] for i in batch])
+        target = torch.zeros_like(hidden)
+        mask = torch.zeros(hidden.shape[:2], dtype=torch.bool)
+        for row, i in enumerate(batch):
+            target[row, : len(self._targets[i])] = self._targets[i].float()
+            mask[row, : len(self._targets[i])] = True
+        student = self._network.model.qa_outputs(hidden)
+        teacher = torch.nn.functional.linear(target, self._teacher["weight"], self._teacher["bias"])
+        apart = distillation_loss(student[..., 0], student[..., 1], teacher[..., 0], teacher[..., 1], mask).mean()
+        states = ((hidden - target)[mask] ** 2).mean() / (target[mask].var() + 1e-9)
+        tops = [logits.masked_fill(~mask[..., None], -1e4).argmax(1) for logits in (student, teacher)]
+        return apart + STATES * states, float((tops[0] == tops[1]).all(1).float().mean())
+
+    def _states(self, units: Sequence[Unit], *, undivided: bool = False) -> Tensor:
+        """Last states of a padded batch, float32, shape (batch, padded length, width)."""
+        feeds = apart_feeds(units)
+        model = self._network.model
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._network.bf16):
+            if not undivided:
+                return last_states(model, self._apart, **feeds).float()
+            out = model.base_model(
+                input_ids=feeds["ids"], attention_mask=(feeds["parts"] >= 0).long(), token_type_ids=feeds["types"]
+            )
+            return out.last_hidden_state.float()
+
+
+def first_units(task: QaTask, examples: Sequence[Example]) -> list[Unit]:
+    """The first window of each question."""
+    return [task.lay_out(example.question, example.passage)[1][0] for example in examples]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = Path(os.environ.get("TRIFOLD_DATA") or "../shared/data")
+    here = Path(__file__).parents[1]
+    parser.add_argument("--layers", type=int, required=True)
+    parser.add_argument("--questions", type=int, default=16_000)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--teacher", type=Path, default=here / "src/trifold/models/embedded/default@0")
+    parser.add_argument("--data", type=Path, default=root / "qa")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    if (options.out / "model.safetensors").exists():
+        sys.exit(f"{options.out} has a model already.")
+    terminal = Terminal()
+    apart = Apart(options.layers)
+    settings = QaSettings(WindowSize(384, 128), True, ("en",), frozenset({"Latin"}), Calibration(), apart=apart)
+    task = QaTask("student", QaTokenizer.from_file(options.teacher / "tokenizer.json"), settings)
+    examples = [e for e in read_examples(options.data / SQUAD) if e.golds and not held_out(e.title)]
+    chosen = examples[:: max(1, len(examples) // options.questions)][: options.questions]
+    order = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0)).tolist()
+    units = first_units(task, [chosen[i] for i in order])
+    network = Network(options.teacher, device="cpu", bf16=bf16_is_fast("cpu"), seed=0)
+    check_apart(network.model, apart)
+    network.freeze_words()
+    learner = Distillation(network, apart, units, seed=0)
+    plan = Plan(learner.steps, 1, options.learning_rate)
+    options.out.mkdir(parents=True, exist_ok=True)
+    job: dict[str, Any] = {"layers": options.layers, "questions": len(chosen), "rate": options.learning_rate}
+
+    def say(epoch: Epoch) -> None:
+        terminal.err.print(f"{options.layers} apart, epoch {epoch.epoch}: {epoch.train_loss} {dict(epoch.figures)}")
+
+    with terminal.progress(f"{options.layers} layers apart") as progress:
+        checkpoints = Checkpoints(options.out / "checkpoints", job)
+        train(learner, plan, checkpoints, resume=options.resume, progress=progress, on_epoch=say)
+    network.save(options.out)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(options.teacher / name, options.out / name)
+    shutil.rmtree(options.out / "checkpoints")
+
+
+if __name__ == "__main__":
+    main()
