@@ -14,7 +14,7 @@ from doubles import bert_tokenizer, qa_task
 from hub_doubles import KINDS, tiny_reader, tiny_tokenizer
 from trifold.engine.session import Session
 from trifold.errors import EngineError, ModelDamaged
-from trifold.models.quantise import compensated, quantise_weight
+from trifold.models.rounding import compensated, quantise_weight
 from trifold.task import Limits, Unit
 from trifold.tasks.qa.making.export import export_reader
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,7 +14,14 @@ from trifold.engine.graph import Graph, Named
 from trifold.engine.session import Session
 from trifold.errors import EngineError, MissingExtra, ModelDamaged, TrifoldError
 from trifold.task import Arrays, Unit
-from trifold.tasks.qa.making.export_apart import apart_as_torch, first_feeds, second_feeds, stage_graphs
+from trifold.tasks.qa.making.bert_graphs import (
+    apart_as_torch,
+    first_feeds,
+    is_bert,
+    second_feeds,
+    stage_graphs,
+    whole_graph,
+)
 from trifold.tasks.qa.making.fusing import fused
 from trifold.tasks.qa.making.quiet import quiet_transformers
 from trifold.tasks.qa.settings import Apart
@@ -29,17 +37,29 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OUTPUTS = ("start_logits", "end_logits")
 _EXACT = 1e-4
 """Share of the largest logit by which the graph may differ from torch: the order of additions differs."""
+_COMPARED = 60
+_SAME = 0.99
+"""Share of the windows whose answer may not move because few tokens ask."""
 _PROBE_TOLERANCE = 0.5
 """In logits: wide enough for a processor that rounds otherwise, too narrow for one whose sums saturate."""
 
 
 def export_reader(
-    folder: Path, windows: Sequence[Unit], probe: Unit, *, int8: bool = True, apart: Apart | None = None
+    folder: Path,
+    windows: Sequence[Unit],
+    probe: Unit,
+    *,
+    int8: bool = True,
+    apart: Apart | None = None,
+    asking: int | None = None,
 ) -> list[dict[str, Any]]:
     """Write `model.fp32.onnx` and, with int8, `model.int8.onnx` with a probe, beside a checkpoint.
 
     apart: for a reader whose lower layers read question and passage apart; then `first.fp32.onnx` and
     `first.int8.onnx` are its first stage and the others its second, and the windows have two parts.
+
+    asking: how many tokens ask in the last layer of the int8 form, where that moves no answer of the windows; see
+    `stages`. None for all.
 
     folder: holds config.json and model.safetensors. windows: a few hundred windows of training text, from which the
     int8 graph learns what its activations look like. probe: a window whose contents may be published.
@@ -51,7 +71,8 @@ def export_reader(
         import onnx  # noqa: F401
 
         reader = _load(folder)
-        stages = (_reader_graph(reader),) if apart is None else stage_graphs(reader, apart)
+        stages = (_reader_graph(reader),) if apart is None else stage_graphs(reader, apart, None)
+        fast = _fast_stages(reader, apart, asking, stages, windows) if int8 else ()
     except ImportError as error:
         raise MissingExtra("exporting a model", "train") from error
     except TrifoldError:
@@ -61,13 +82,12 @@ def export_reader(
             f"{folder}: it cannot be exported ({type(error).__name__}: {_first_line(error)}). Choose another model."
         ) from error
     files = ("model",) if apart is None else ("first", "model")
-    inline = [_copied(stage) for stage in stages] if int8 else []
     _write(stages, files, "fp32", folder)
     _compare(reader, _session(folder, "fp32", apart), folder, apart)
     written = [_entry("fp32", apart)]
     if int8:
-        _quantise(inline, windows, folder)
-        _write(inline, files, "int8", folder)
+        _quantise(fast, windows, folder)
+        _write(fast, files, "int8", folder)
         _record_probe(_session(folder, "int8", apart), folder / "probe.json", probe)
         written.insert(0, {**_entry("int8", apart), "probe": "probe.json"})
     return written
@@ -103,6 +123,42 @@ def _quantise(stages: Sequence[ModelProto], windows: Sequence[Unit], folder: Pat
     quantise(first, first_feeds(windows))
     quantise(second, list(second_feeds(Graph(folder / "first.fp32.onnx"), windows)))
     return None
+
+
+def _fast_stages(
+    reader: Any, apart: Apart | None, asking: int | None, exact: Sequence[ModelProto], windows: Sequence[Unit]
+) -> Sequence[ModelProto]:
+    """What the int8 graphs are made of: nothing is computed that is not read, if the reader is of a kind for that."""
+    if not is_bert(reader):
+        return [_copied(stage) for stage in exact]
+    if asking is not None:
+        few = (whole_graph(reader, asking),) if apart is None else stage_graphs(reader, apart, asking)
+        if _same_answers(few, exact, windows[:_COMPARED]):
+            return few
+    return (whole_graph(reader, None),) if apart is None else [_copied(stage) for stage in exact]
+
+
+def _same_answers(few: Sequence[ModelProto], exact: Sequence[ModelProto], windows: Sequence[Unit]) -> bool:
+    """Whether the likeliest starts and ends of nearly all windows are those of the exact graphs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        sessions = [_saved(stages, Path(scratch), name) for stages, name in ((few, "few"), (exact, "exact"))]
+        tops = [[_tops(session, window) for window in windows] for session in sessions]
+    same = sum(one == other for one, other in zip(*tops, strict=True))
+    return bool(same >= _SAME * len(windows))
+
+
+def _saved(stages: Sequence[ModelProto], folder: Path, name: str) -> Session:
+    import onnx
+
+    paths = [folder / f"{name}.{number}.onnx" for number in range(len(stages))]
+    for stage, path in zip(stages, paths, strict=True):
+        onnx.save(stage, path)
+    return Session(paths[-1], paths[0] if len(paths) > 1 else None)
+
+
+def _tops(session: Session, unit: Unit) -> tuple[int, int]:
+    (output,) = session.run([unit])
+    return int(output["start_logits"].argmax()), int(output["end_logits"].argmax())
 
 
 def _copied(model: ModelProto) -> ModelProto:

@@ -1,8 +1,11 @@
-"""A reader with layers apart as the modules of its two graphs; see `apart`.
+"""A reader of BERT's kind as the modules of its graphs, written so that nothing is computed that is not read.
 
-The first stage reads one part, question or passage, and is run on each. It also makes the projections of the first
-layer that reads both together, since they too depend on one part alone. The second stage does the rest. In the last
-layer only the tokens that are read, the null and the passage, ask for anything.
+With layers apart (see `apart`) there are two. The first stage reads one part, question or passage, and is run on each.
+It also makes the projections of the first layer that reads both together, since they too depend on one part alone.
+The second stage does the rest.
+
+In the last layer only some tokens ask: the null, and the candidates, those that the head would take for the likeliest
+starts and ends by the states before it. The states of the others would be used for their own logits alone.
 """
 
 from __future__ import annotations
@@ -16,14 +19,22 @@ from trifold.tasks.qa.settings import Apart
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["FIRST_INPUTS", "FIRST_OUTPUTS", "NOT_READ", "SECOND_INPUTS", "first_stage", "second_stage"]
+__all__ = [
+    "FIRST_INPUTS",
+    "FIRST_OUTPUTS",
+    "NOT_READ",
+    "SECOND_INPUTS",
+    "first_stage",
+    "second_stage",
+    "whole",
+]
 
 FIRST_INPUTS = ("input_ids", "position_ids", "token_type_ids")
 FIRST_OUTPUTS = ("states", "query", "key", "value")
 """Each of shape (B, n, H)."""
 SECOND_INPUTS = (*FIRST_OUTPUTS, *(PREFIX + name for name in FIRST_OUTPUTS))
 NOT_READ = -1e4
-"""The logits of the question's own tokens, which no candidate uses."""
+"""The logits of tokens that are no candidates."""
 
 
 def first_stage(reader: Any, apart: Apart) -> nn.Module:
@@ -44,8 +55,11 @@ def first_stage(reader: Any, apart: Apart) -> nn.Module:
     return First().eval()
 
 
-def second_stage(reader: Any, apart: Apart) -> nn.Module:
-    """From `SECOND_INPUTS`, the question's part and the passage's, to start and end logits of both, shape (B, n)."""
+def second_stage(reader: Any, apart: Apart, asking: int | None) -> nn.Module:
+    """From `SECOND_INPUTS`, the question's part and the passage's, to start and end logits of both, shape (B, n).
+
+    asking: how many tokens ask in the last layer; None for all.
+    """
     import torch
 
     class Second(torch.nn.Module):  # type: ignore[misc]
@@ -54,34 +68,64 @@ def second_stage(reader: Any, apart: Apart) -> nn.Module:
             self.reader = reader
 
         def forward(self, *arrays: Tensor) -> tuple[Tensor, Tensor]:
-            question = arrays[0]
             layers = self.reader.base_model.encoder.layer[apart.layers :]
-            *made, key, value = self._both(arrays, last=len(layers) == 1)
-            hidden = _rest(layers[0], made[0], made[1], key, value)
-            for layer in layers[1:]:
-                query, key, value = _projected(layer, hidden)
-                if layer is layers[-1]:
-                    hidden, query = _read(hidden, question), _read(query, question)
-                hidden = _rest(layer, hidden, query, key, value)
-            logits = self.reader.qa_outputs(hidden)
-            gap = torch.zeros_like(question[:, 1:, :2]) + NOT_READ
-            start, end = torch.cat([logits[:, :1], gap, logits[:, 1:]], 1).unbind(-1)
-            return start, end
-
-        def _both(self, arrays: tuple[Tensor, ...], *, last: bool) -> list[Tensor]:
-            """`FIRST_OUTPUTS` of both parts together; in the last layer only the tokens that are read ask."""
-            pairs = list(zip(arrays[:4], arrays[4:], strict=True))
-            asking = [torch.cat([own[:, :1] if last else own, passage], 1) for own, passage in pairs[:2]]
-            return [*asking, *(torch.cat(pair, 1) for pair in pairs[2:])]
+            hidden, query, key, value = (torch.cat(pair, 1) for pair in zip(arrays[:4], arrays[4:], strict=True))
+            question = torch.ones_like(arrays[0][..., 0], dtype=torch.int64)
+            passage = torch.ones_like(arrays[4][..., 0], dtype=torch.int64)
+            types = torch.cat([question * 0, passage], 1)
+            if len(layers) == 1:
+                hidden = _rest(layers[0], hidden, query, key, value)
+                return _logits(self.reader, hidden)
+            hidden = _rest(layers[0], hidden, query, key, value)
+            return _top(self.reader, layers[1:], hidden, types, asking)
 
     return Second().eval()
 
 
-def _read(both: Tensor, question: Tensor) -> Tensor:
-    """Of all rows those of the null, the first, and of the passage."""
+def whole(reader: Any, asking: int | None) -> nn.Module:
+    """From token ids and types, shape (B, n), without padding, to start and end logits, in one graph."""
     import torch
 
-    return torch.cat([both[:, :1], both[:, question.shape[1] :]], 1)
+    class Whole(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = reader
+
+        def forward(self, ids: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
+            hidden = self.reader.base_model.embeddings(input_ids=ids, token_type_ids=types)
+            return _top(self.reader, self.reader.base_model.encoder.layer, hidden, types, asking)
+
+    return Whole().eval()
+
+
+def _top(reader: Any, layers: Any, hidden: Tensor, types: Tensor, asking: int | None) -> tuple[Tensor, Tensor]:
+    for layer in layers[:-1]:
+        hidden = _rest(layer, hidden, *_projected(layer, hidden))
+    inner = layers[-1].attention.self
+    key, value = inner.key(hidden), inner.value(hidden)
+    if asking is None:
+        return _logits(reader, _rest(layers[-1], hidden, inner.query(hidden), key, value))
+    chosen = _candidates(reader, hidden, types, asking)
+    asked = hidden.gather(1, chosen[..., None].expand(-1, -1, hidden.shape[2]))
+    start, end = _logits(reader, _rest(layers[-1], asked, inner.query(asked), key, value))
+    empty = hidden[..., 0] * 0 + NOT_READ
+    return empty.scatter(1, chosen, start), empty.scatter(1, chosen, end)
+
+
+def _candidates(reader: Any, hidden: Tensor, types: Tensor, asking: int) -> Tensor:
+    """Which tokens ask in the last layer: the first, which is the null, and the likeliest of the passage; (B, m)."""
+    import torch
+
+    likely = reader.qa_outputs(hidden).max(-1).values + (types - 1) * -NOT_READ
+    first = torch.zeros_like(likely[:, :1], dtype=torch.int64)
+    count = torch.minimum(torch.tensor(asking - 1), torch._shape_as_tensor(likely)[1] - 1)
+    _, best = torch.topk(likely[:, 1:], count, dim=1, sorted=False)
+    return torch.cat([first, best + 1], 1)
+
+
+def _logits(reader: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    start, end = reader.qa_outputs(hidden).unbind(-1)
+    return start, end
 
 
 def _projected(layer: Any, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:

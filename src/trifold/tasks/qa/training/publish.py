@@ -12,11 +12,14 @@ import numpy as np
 from trifold.engine.session import Session
 from trifold.task import Unit
 from trifold.tasks.qa.making.export import export_reader
+from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.task import QaTask
 
-__all__ = ["copy_tokenizer", "probe_unit", "write_graphs"]
+__all__ = ["asking", "copy_tokenizer", "probe_unit", "write_graphs"]
 
 _TEXT = "The quick brown fox jumps over the lazy dog, and 42 more words follow it. " * 4
+_ASKING = 48
+"""With so many, all of 600 questions of SQuAD's training file kept their best span, and with 16, 99.4 % of them."""
 _COMPARED = 100
 _AGREEING = 0.85
 """Share of windows whose best start and best end int8 must leave where fp32 has them, to be worth its speed."""
@@ -28,6 +31,11 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
+def asking(settings: QaSettings) -> int | None:
+    """How many tokens ask in the last layer of the fast form: those of one answer, or all where all may be answers."""
+    return _ASKING if settings.answers == "one" else None
+
+
 def probe_unit(task: QaTask) -> Unit:
     """A window whose contents may be published."""
     return task.lay_out("What does the fox jump over?", _TEXT)[1][0]
@@ -35,7 +43,7 @@ def probe_unit(task: QaTask) -> Unit:
 
 def write_graphs(folder: Path, task: QaTask, windows: Sequence[Unit]) -> list[dict[str, Any]]:
     """Export a checkpoint to fp32 and, where it answers nearly the same, to int8; the `graphs` of the manifest."""
-    graphs = export_reader(folder, windows, probe_unit(task), apart=task.settings.apart)
+    graphs = export_reader(folder, windows, probe_unit(task), apart=task.settings.apart, asking=asking(task.settings))
     fast, exact = (Session(folder / g["file"], folder / g["first"] if "first" in g else None) for g in graphs)
     if np.mean([_tops(exact, unit) == _tops(fast, unit) for unit in windows[:_COMPARED]]) >= _AGREEING:
         return graphs

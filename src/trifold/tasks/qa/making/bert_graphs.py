@@ -1,4 +1,4 @@
-"""The two graphs of a reader whose lower layers read question and passage apart."""
+"""The graphs of a reader of BERT's kind, from the modules of `stages`."""
 
 from __future__ import annotations
 
@@ -12,34 +12,57 @@ from trifold.engine.session import PREFIX
 from trifold.task import Prefix, Unit
 from trifold.tasks.qa.making.apart import check_apart, last_states
 from trifold.tasks.qa.making.fusing import fused
-from trifold.tasks.qa.making.stages import FIRST_INPUTS, FIRST_OUTPUTS, SECOND_INPUTS, first_stage, second_stage
+from trifold.tasks.qa.making.stages import FIRST_INPUTS, FIRST_OUTPUTS, SECOND_INPUTS, first_stage, second_stage, whole
 from trifold.tasks.qa.settings import Apart
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from torch import Tensor
 
-__all__ = ["apart_as_torch", "first_feeds", "second_feeds", "stage_graphs"]
+__all__ = ["apart_as_torch", "first_feeds", "is_bert", "second_feeds", "stage_graphs", "whole_graph"]
 
 Indices: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
+_WHOLE_INPUTS = ("input_ids", "token_type_ids")
 _OUTPUTS = ("start_logits", "end_logits")
 
 
-def stage_graphs(reader: Any, apart: Apart) -> tuple[ModelProto, ModelProto]:
+def is_bert(reader: Any) -> bool:
+    """Whether the modules of `stages` compute what the reader does."""
+    config = reader.config
+    absolute = getattr(config, "position_embedding_type", "absolute") in (None, "absolute")
+    return bool(config.model_type == "bert" and config.type_vocab_size >= 2 and absolute and not config.is_decoder)
+
+
+def whole_graph(reader: Any, asking: int | None) -> ModelProto:
+    """The reader as one graph without a mask: it takes no padding. asking: see `stages`."""
+    ids = _example(reader, 64)
+    feeds = dict(zip(_WHOLE_INPUTS, (ids, (ids > 9).long()), strict=True))
+    lengths = dict.fromkeys((*_WHOLE_INPUTS, *_OUTPUTS), "length")
+    return fused(whole(reader, asking), feeds, lengths, _OUTPUTS, reader.config)
+
+
+def stage_graphs(reader: Any, apart: Apart, asking: int | None) -> tuple[ModelProto, ModelProto]:
     """Both stages as fp32 graphs, weights inline. Raises InvalidInput for a reader that cannot be divided so."""
     import torch
 
     check_apart(reader, apart)
-    ids = torch.randint(5, reader.config.vocab_size, (2, 16), generator=torch.Generator().manual_seed(0))
-    places = torch.arange(16).expand_as(ids).contiguous()
+    ids = _example(reader, 64)
+    places = torch.arange(64).expand_as(ids).contiguous()
     example = dict(zip(FIRST_INPUTS, (ids, places, torch.ones_like(ids)), strict=True))
     lengths = dict.fromkeys((*FIRST_INPUTS, *FIRST_OUTPUTS), "length")
     first = fused(first_stage(reader, apart), example, lengths, FIRST_OUTPUTS, reader.config)
     width = reader.config.hidden_size
-    states = {name: torch.randn(2, 16 if name.startswith(PREFIX) else 9, width) for name in SECOND_INPUTS}
+    states = {name: torch.randn(2, 64 if name.startswith(PREFIX) else 9, width) for name in SECOND_INPUTS}
     lengths = {name: "prefix" if name.startswith(PREFIX) else "length" for name in SECOND_INPUTS}
     lengths |= dict.fromkeys(_OUTPUTS, "both")
-    return first, fused(second_stage(reader, apart), states, lengths, _OUTPUTS, reader.config)
+    return first, fused(second_stage(reader, apart, asking), states, lengths, _OUTPUTS, reader.config)
+
+
+def _example(reader: Any, length: int) -> Tensor:
+    import torch
+
+    return torch.randint(5, reader.config.vocab_size, (2, length), generator=torch.Generator().manual_seed(0))
 
 
 def first_feeds(windows: Sequence[Unit]) -> list[Named]:
