@@ -34,6 +34,7 @@ from trifold.tasks.qa.settings import QaSettings
 from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.training.fitting import fit_calibration
+from trifold.tasks.qa.training.publish import asking
 from trifold.tasks.qa.windows import WindowSize
 
 SQUAD, NATURAL = "squad-train-v2.0.json.gz", "natural-questions-train.jsonl.gz"
@@ -101,7 +102,7 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
     ranges = [*spread_over(squad, RANGES_EACH), *spread_over(natural, RANGES_EACH)]
     story = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text(encoding="utf-8")
     probe = first_unit(task, Example("probe", "Who designed the tower?", story[:1500], ()))
-    graphs = export_reader(folder, [first_unit(task, example) for example in ranges], probe)
+    graphs = export_reader(folder, [first_unit(task, example) for example in ranges], probe, asking=asking(settings))
     base: dict[str, Any] = {"task": "qa", "name": "default", "version": "0", "graphs": graphs}
     loaded = open_model(write_manifest(folder, {**base, "task_settings": settings.to_dict()}))
     # Which answerable SQuAD questions it was trained on is not recorded, hence Natural Questions for those.

@@ -18,9 +18,10 @@ __all__ = ["Rows", "Seen", "Static", "decide"]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-_ALPHAS = (0.35, 0.5, 0.65, 0.8)
+_ALPHAS = (0.35, 0.5, 0.65, 0.8, 0.9)
 """How much of the difficulty SmoothQuant moves from activations to weights."""
-_PERCENTILES = (100.0, 99.99, 99.9)
+_CLIPPED = (0.0, 1e-4)
+"""Shares of the values at either end that a static scale may clip."""
 _ROWS_TO_FIT = 800
 _BORNE = 2e-4
 """Share of the product's mean square that a static scale may cost. Where it costs more, each row gets its own."""
@@ -83,37 +84,41 @@ def decide(seen: Seen, weight: Array) -> Static | Rows:
     """
     rows = seen.rows[:: max(1, len(seen.rows) // _ROWS_TO_FIT)]
     wanted = rows @ weight
-    error, static = min(
-        ((_error(_by_static(form, rows), form.factor, weight, wanted), form) for form in _statics(seen, weight)),
-        key=lambda pair: pair[0],
-    )
-    if error <= _BORNE * float((wanted**2).mean()):
+    factors = [_balance(seen, weight, alpha) for alpha in _ALPHAS]
+    rounded = [_rounded(weight, factor) for factor in factors]
+
+    def error(form: Static | Rows, weight: Array) -> float:
+        """Mean square of what the product loses."""
+        return float(((_and_back(form, rows) @ weight - wanted) ** 2).mean())
+
+    tries = [
+        (error(form, back), form)
+        for factor, back in zip(factors, rounded, strict=True)
+        for form in _statics(seen.rows / factor, rows / factor, factor)
+    ]
+    least, static = min(tries, key=lambda pair: pair[0])
+    if least <= _BORNE * float((wanted**2).mean()):
         return static
-    forms = _one_sided(seen) if seen.lowest >= -_ONE_SIDED * seen.highest else _two_sided(seen, weight)
-    return min(forms, key=lambda form: _error(_by_rows(form, rows), form.factor, weight, wanted))
-
-
-def _statics(seen: Seen, weight: Array) -> list[Static]:
-    forms = []
-    for alpha in _ALPHAS:
-        factor = _balance(seen, weight, alpha)
-        balanced = seen.rows / factor
-        for percentile in _PERCENTILES:
-            low = min(0.0, float(np.percentile(balanced, 100 - percentile)))
-            high = max(0.0, float(np.percentile(balanced, percentile)))
-            scale = max(high - low, 1e-9) / 255
-            forms.append(Static(factor, scale, int(np.clip(round(-low / scale), 0, 255))))
-    return forms
-
-
-def _two_sided(seen: Seen, weight: Array) -> list[Rows]:
-    return [Rows(_balance(seen, weight, alpha), 128, 1e-9) for alpha in _ALPHAS]
-
-
-def _one_sided(seen: Seen) -> list[Rows]:
-    """Nearly all of the range for the positive side, as after GELU; without factors, which would move the lowest."""
+    if seen.lowest < -_ONE_SIDED * seen.highest:
+        forms: list[Rows] = [Rows(factor, 128, 1e-9) for factor in factors]
+        return min(zip(forms, rounded, strict=True), key=lambda pair: error(*pair))[0]
+    # Nearly all of the range for the positive side, as after GELU; without factors, which would move the lowest.
     plain = np.ones_like(seen.largest)
-    return [Rows(plain, zero, max(-seen.lowest, 1e-6) / zero) for zero in _ZEROS]
+    back = _rounded(weight, plain)
+    return min(
+        (Rows(plain, zero, max(-seen.lowest, 1e-6) / zero) for zero in _ZEROS), key=lambda form: error(form, back)
+    )
+
+
+def _statics(every: Array, some: Array, factor: Array) -> list[Static]:
+    """Scales for rows that were divided by the factor: for all of them, and for some with their extremes clipped."""
+    forms = []
+    for share in _CLIPPED:
+        low, high = (every.min(), every.max()) if not share else np.percentile(some, (100 * share, 100 - 100 * share))
+        low, high = min(0.0, float(low)), max(0.0, float(high))
+        scale = max(high - low, 1e-9) / 255
+        forms.append(Static(factor, scale, int(np.clip(round(-low / scale), 0, 255))))
+    return forms
 
 
 def _balance(seen: Seen, weight: Array, alpha: float) -> Array:
@@ -123,21 +128,16 @@ def _balance(seen: Seen, weight: Array, alpha: float) -> Array:
     return balanced
 
 
-def _by_static(form: Static, rows: Array) -> Array:
-    """Rows as they come back from their integers, still divided by the factor."""
-    integers = np.clip(np.rint(rows / form.factor / form.scale) + form.zero, 0, 255)
-    back: Array = (integers - form.zero) * form.scale
-    return back
-
-
-def _by_rows(form: Rows, rows: Array) -> Array:
-    balanced = rows / form.factor
-    scales = form.scales(balanced)
-    back: Array = (np.clip(np.rint(balanced / scales) + form.zero, 0, 255) - form.zero) * scales
-    return back
-
-
-def _error(back: Array, factor: Array, weight: Array, wanted: Array) -> float:
-    """Mean square of what the product loses."""
+def _rounded(weight: Array, factor: Array) -> Array:
+    """The weight that goes with the factor, as it comes back from int8."""
     integers, steps = quantise_weight(weight * factor[:, None])
-    return float(((back @ (integers * steps) - wanted) ** 2).mean())
+    back: Array = integers * steps
+    return back
+
+
+def _and_back(form: Static | Rows, rows: Array) -> Array:
+    """Rows as they come back from their integers, still divided by the factor."""
+    balanced = rows / form.factor
+    scale = form.scale if isinstance(form, Static) else form.scales(balanced)
+    back: Array = (np.clip(np.rint(balanced / scale) + form.zero, 0, 255) - form.zero) * scale
+    return back
