@@ -35,10 +35,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from peers import SWEPT, WARM_UP, Measured, best_batch, peer, quality
+from trifold.engine.device import CPU_BUDGET
 from trifold.engine.executor import executor, threads
 from trifold.engine.loaded import Loaded, open_model
 from trifold.engine.planner import plan
-from trifold.engine.runner import CPU_BUDGET
 from trifold.jobs.answering import CHUNK
 from trifold.models.registry import find
 from trifold.task import Limits, Unit

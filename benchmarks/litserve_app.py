@@ -18,9 +18,9 @@ from typing import Any
 import litserve  # type: ignore[import-not-found, unused-ignore]
 import onnxruntime
 
+from trifold.engine.device import SERVICE_BUDGET
 from trifold.engine.loaded import open_model
 from trifold.engine.planner import Budget, plan
-from trifold.engine.service import SERVICE_BUDGET
 from trifold.models.registry import find
 from trifold.task import Arrays, Limits
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnxruntime
 
+from trifold.engine.device import providers
 from trifold.errors import EngineError, ModelDamaged
 
 __all__ = ["Graph", "Named"]
@@ -20,20 +21,20 @@ _ERROR_LEVEL = 3
 
 
 class Graph:
-    """A graph that several threads may run at once: each call computes on its own thread.
+    """A graph that several threads may run at once: each call computes on its own thread, or waits there for the GPU.
 
     One ONNX Runtime session without threads of its own serves all callers, so that N cores share one copy of the
     weights.
     """
 
     def __init__(self, path: Path) -> None:
-        """Load a graph. Raises ModelDamaged when ONNX Runtime cannot read it."""
+        """Load a graph for the device that models compute on. Raises ModelDamaged when ONNX Runtime cannot read it."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERROR_LEVEL
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, options, providers=providers())
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             reason = str(error).splitlines()[0]
             raise ModelDamaged(f"{path}: ONNX Runtime cannot read it ({reason}). Get the model again.") from None

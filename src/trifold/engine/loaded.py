@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from trifold.engine.device import device
 from trifold.engine.session import Session
 from trifold.errors import InvalidInput, ModelDamaged
 from trifold.models.folder import Graph, ModelFolder
@@ -37,7 +38,7 @@ def open_model(folder: ModelFolder, precision: str | None = None) -> Loaded:
     """Load a model.
 
     precision: one of the folder's graphs by its precision; by default the first one whose arithmetic is right on
-    this processor.
+    this processor, and on a GPU the exact one, since int8 is written for processors.
 
     Raises ModelDamaged when a file is missing or altered, InvalidInput for a precision that the model lacks.
     """
@@ -62,7 +63,10 @@ def _open_graph(folder: ModelFolder, precision: str | None) -> tuple[Session, Gr
                 return _session(folder, graph), graph
         known = ", ".join(graph.precision for graph in folder.graphs)
         raise InvalidInput(f"{folder.version} has no {precision!r} graph (it has: {known}).", field="precision")
-    for graph in folder.graphs:
+    graphs = folder.graphs
+    if device() == "cuda":
+        graphs = tuple(sorted(graphs, key=lambda graph: graph.precision == "int8"))
+    for graph in graphs:
         session = _session(folder, graph)
         if graph.probe is None or session.agrees_with(folder.path / graph.probe):
             return session, graph

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from trifold.engine.computing import as_item_error, compute, decode
+from trifold.engine.device import CPU_BUDGET, GPU_BUDGET, device
 from trifold.engine.executor import executor, threads
 from trifold.engine.loaded import Loaded
 from trifold.engine.planner import Budget, plan
 from trifold.errors import EngineError
 from trifold.task import Arrays, Limits, Progress, Unit, no_progress
 
-__all__ = ["CPU_BUDGET", "Runner"]
+__all__ = ["Runner"]
 
 Id = TypeVar("Id")
-
-CPU_BUDGET = Budget(batch=1024, padding=0, lookahead=16_384)
 
 
 @dataclass(slots=True)
@@ -79,11 +78,12 @@ class Runner:
     The service's queue and the batch job's journal are callers of this; neither changes what a request is.
     """
 
-    def __init__(self, loaded: Loaded, *, limits: Limits | None = None, budget: Budget = CPU_BUDGET) -> None:
+    def __init__(self, loaded: Loaded, *, limits: Limits | None = None, budget: Budget | None = None) -> None:
+        """budget: by default what suits the device that models compute on."""
         self._task = loaded.task
         self._session = loaded.session
         self._limits = limits or Limits()
-        self._budget = budget
+        self._budget = budget or (GPU_BUDGET if device() == "cuda" else CPU_BUDGET)
 
     def map(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 from trifold.engine.admission import admit
 from trifold.engine.calls import SHORT, Asked, Bounds, Call, Flight, Outcome
 from trifold.engine.computing import as_item_error, compute, decode
+from trifold.engine.device import GPU_BUDGET, SERVICE_BUDGET, device
 from trifold.engine.executor import executor, threads
 from trifold.engine.load import Load
 from trifold.engine.meter import Careful, Meter, Unmetered
@@ -19,12 +20,7 @@ from trifold.engine.schedule import Compute, Job, Prepare, Schedule, Step
 from trifold.errors import DeadlineExceeded, EngineError, NotReady
 from trifold.task import Limits
 
-__all__ = ["SERVICE_BUDGET", "Bounds", "Service"]
-
-SERVICE_BUDGET = Budget(batch=256, padding=0, lookahead=0)
-"""Texts of a sentence or two are computed together, longer ones each alone: on a processor large batches gain nothing,
-and the first of a batch waits for the last.
-"""
+__all__ = ["Bounds", "Service"]
 
 
 class Service:
@@ -39,17 +35,18 @@ class Service:
         *,
         limits: Limits | None = None,
         bounds: Bounds | None = None,
-        budget: Budget = SERVICE_BUDGET,
+        budget: Budget | None = None,
         recent: int = 0,
         meter: Meter | None = None,
     ) -> None:
-        """recent: bytes of answers to remember; with 0 none are."""
+        """budget: by default what suits the device. recent: bytes of answers to remember; with 0 none are."""
         self._limits = limits or Limits()
         self._bounds = bounds or Bounds()
         self._meter: Meter = Unmetered() if meter is None else Careful(meter)
         self._cores = threads()
         self._lock = threading.Lock()
-        self._schedule = Schedule(budget, heavy=max(1, self._cores - 1))
+        suits = GPU_BUDGET if device() == "cuda" else SERVICE_BUDGET
+        self._schedule = Schedule(budget or suits, heavy=max(1, self._cores - 1))
         self._load = Load(self._cores)
         self._recent: Recent[tuple[str, bytes], Any] = Recent(recent)
         self._flights: dict[Job, Flight] = {}
