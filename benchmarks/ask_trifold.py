@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import trifold
-from worker import Row, measure
+from trifold.engine.states import states
+from worker import Hits, Row, measure
 
 
 def main(model: str, precision: str) -> None:
@@ -15,7 +16,11 @@ def main(model: str, precision: str) -> None:
         replies = reader.ask_many({**row, "always_answer": True} for row in rows)
         return [reply.answers[0].text for reply in replies if isinstance(reply, trifold.Reply)]
 
-    measure(ask)
+    def hits() -> Hits:
+        kept = states()
+        return {"states of passages": (kept.hits, kept.hits + kept.misses)} if kept.misses else {}
+
+    measure(ask, hits=hits)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Questions a second of trifold and of its peers, in turn, on the same weights and questions.
 
     make bench
-    python benchmarks/speed.py [--mix short,squad,long,shared] [--questions 200] [--rounds 3] [--quick]
+    python benchmarks/speed.py [--mix short,squad,long,five,shared] [--questions 200] [--rounds 3] [--quick]
+    python benchmarks/speed.py --also "2 apart"=FOLDER     other models of trifold beside it
     python benchmarks/speed.py --growth [--long]      the cost as work grows
     python benchmarks/speed.py --start                from the start of the process to the first answer
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="with --growth: 100,000 questions too")
     parser.add_argument("--start", action="store_true")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=MODEL", help="another model, in int8")
     for name in ("peer", "onnxruntime", "openvino"):
         parser.add_argument(f"--{name}", type=Path, default=ROOT / f".venv-{name}" / "bin" / "python", help="a Python")
     options = parser.parse_args()
@@ -79,8 +81,9 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         before = peaks(pythons)
-        every = candidates(folder, exported(pythons["peer"], folder, Path(scratch)), pythons)
-        words = options.only.split(",")
+        also = {name: str(find(model).path) for name, model in (one.split("=", 1) for one in options.also)}
+        every = candidates(folder, exported(pythons["peer"], folder, Path(scratch)), pythons, also)
+        words = [*options.only.split(","), *(f"{name} " for name in also)]
         chosen = [one for i, one in enumerate(every) if i == 0 or any(word in one.name for word in words)]
         settings = {} if options.quick else swept(chosen, asked, calm)
         runs = measured(chosen, asked, settings, rounds, calm, began + 60 * options.minutes)

@@ -17,10 +17,12 @@ MIXES = {
     "short": "the sentences around an answer, about 60 tokens with the question",
     "squad": "SQuAD 1.1 dev, distinct passages first",
     "long": "documents of 4,000 words, joined from passages of one title, a question each",
+    "five": "5 questions about one passage",
     "shared": "20 questions about one passage",
 }
-SHARED, WORDS, SHORTEST, DOCUMENTS = 20, 4000, 140, 25
-"""Questions of a passage, words of a document, characters of a short passage, questions for each document of `long`."""
+SHARED, FEW, WORDS, SHORTEST, DOCUMENTS = 20, 5, 4000, 140, 25
+"""Questions of a passage in `shared` and in `five`, words of a document, characters of a short passage, questions for
+each document of `long`."""
 WARM_UP, SWEPT = 8, 24
 
 
@@ -39,10 +41,14 @@ def mixes(path: Path, names: Sequence[str], questions: int) -> dict[str, Mix]:
     others, half = rest[: WARM_UP + SWEPT], (len(rest) + WARM_UP + SWEPT) // 2
     warm_up, swept = firsts(others)[:WARM_UP], firsts(others)[WARM_UP:]
     pools = {"squad": rest[len(others) : half], "short": rest[half:]}
+    few = [own for own in passages if FEW <= len(own) < SHARED]
     for name in names:
         if name == "shared":
             asked = [example for own in groups[:wanted] for example in own[:SHARED]]
             made[name] = warm_up, groups[-1][: SWEPT // 4], asked
+        elif name == "five":
+            asked = [example for own in few[: max(1, questions // FEW)] for example in own[:FEW]]
+            made[name] = warm_up, few[-1][:FEW], asked
         elif name == "long":
             documents = long_documents(passages, 1 + max(1, questions // DOCUMENTS))
             made[name] = warm_up, documents[:1], documents[1:]

@@ -26,20 +26,27 @@ WAITS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """precision: whose peak it is held against. settings: those to sweep; none where there is nothing to choose."""
+    """precision: whose peak it is held against. settings: those to sweep; none where there is nothing to choose.
+
+    other: whether it is another model than the rest.
+    """
 
     name: str
     precision: str
     command: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    other: bool = False
 
 
-def candidates(folder: str, graph: Path, pythons: dict[str, Path]) -> list[Candidate]:
-    """All of them, the peer that the ratios are of first. pythons: of the peers `peer`, `onnxruntime`, `openvino`."""
+def candidates(folder: str, graph: Path, pythons: dict[str, Path], also: dict[str, str]) -> list[Candidate]:
+    """All of them, the peer that the ratios are of first.
 
-    def trifold(precision: str) -> Candidate:
+    pythons: of the peers `peer`, `onnxruntime`, `openvino`. also: folders of other models of trifold, by their names.
+    """
+
+    def trifold(precision: str, name: str = "trifold", folder: str = folder) -> Candidate:
         command = (sys.executable, str(HERE / "ask_trifold.py"), folder, precision)
-        return Candidate(f"trifold {precision}", precision, command)
+        return Candidate(f"{name} {precision}", precision, command, other=name != "trifold")
 
     def pipeline(precision: str) -> Candidate:
         command = (str(pythons["peer"]), str(HERE / "ask_peer.py"), folder, "8", precision)
@@ -49,7 +56,8 @@ def candidates(folder: str, graph: Path, pythons: dict[str, Path]) -> list[Candi
         command = (str(pythons[runtime]), str(HERE / "ask_plain.py"), runtime, precision, folder, str(graph))
         return Candidate(f"{name} {precision}", precision, command, STREAMS + more)
 
-    every = [pipeline("fp32"), trifold("int8"), trifold("fp32"), pipeline("bf16")]
+    every = [pipeline("fp32"), trifold("int8"), *(trifold("int8", name, path) for name, path in also.items())]
+    every += [trifold("fp32"), pipeline("bf16")]
     every.append(plain("onnxruntime", "ONNX Runtime", "fp32", ("together 8", "together 32")))
     every.extend(plain("openvino", "OpenVINO", one, ("streams 1 by 32", "streams 8 by 32")) for one in ("fp32", "bf16"))
     return every

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["Row", "measure"]
+__all__ = ["Hits", "Row", "measure"]
 
 Row = dict[str, str]
 Hits = Mapping[str, tuple[int, int]]

@@ -62,7 +62,8 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done with rows that do not fit.
-Settings: TRIFOLD_HOME (where your models live), TRIFOLD_THREADS (cores to use).""",
+Settings: TRIFOLD_HOME (where your models live), TRIFOLD_THREADS (cores to use), TRIFOLD_DEVICE (auto, cpu or
+cuda), TRIFOLD_STATES_MB (memory for what passages share, 128).""",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
