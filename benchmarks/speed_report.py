@@ -85,8 +85,8 @@ def print_mix(
         "  (GFLOP: for each layer, token and window of n tokens 2 (4 H^2 + 2 H 4H) + 4 n H; no padding, no embeddings)"
     )
     print(
-        f"  trifold int8: {work['trifold int8'] / count / 1e9:.2f} GFLOP, since {asking(settings)} tokens ask in the last"
-        " layer; what models of two stages compute is not counted"
+        f"  trifold int8: {work['trifold int8'] / count / 1e9:.2f} GFLOP, since {asking(settings)} tokens ask in the"
+        " last layer; what models of two stages compute is not counted"
     )
     print(
         f"{'':19}{'q/s':>8}{'lowest':>8}{'highest':>8}{'ratio':>7}{'lowest':>8}{'highest':>8}{'F1':>7}{'GFLOP/s':>9}"

@@ -156,9 +156,12 @@ def _saved(stages: Sequence[ModelProto], folder: Path, name: str) -> Session:
     return Session(paths[-1], paths[0] if len(paths) > 1 else None)
 
 
-def _tops(session: Session, unit: Unit) -> tuple[int, int]:
+def _tops(session: Session, unit: Unit) -> tuple[int, ...]:
+    """The likeliest start and end in the passage."""
     (output,) = session.run([unit])
-    return int(output["start_logits"].argmax()), int(output["end_logits"].argmax())
+    parts = (unit.arrays,) if unit.prefix is None else (unit.arrays, unit.prefix.arrays)
+    passage = np.concatenate([part["token_type_ids"] for part in parts]) == 1
+    return tuple(int(np.where(passage, output[name], -np.inf).argmax()) for name in _OUTPUTS)
 
 
 def _copied(model: ModelProto) -> ModelProto:
