@@ -1,10 +1,16 @@
-"""Trains readers whose lower layers read question and passage apart, by distillation from the undivided one.
+"""Trains a reader whose lower layers read question and passage apart, by distillation from the undivided one.
 
-    python recipes/layers_apart.py train --layers 4 [--questions 16000] [--out FOLDER] [--resume]
+    python recipes/layers_apart.py --layers 2 --out FOLDER [--questions 16000] [--resume]
+    python recipes/layers_apart.py --layers 2 --out FOLDER --weights FOLDER     measures and exports trained weights
 
-A short run for each number of layers, to choose by: the student begins with the teacher's weights and learns the
-teacher's start and end distributions and its last states (Cao et al. 2020) on questions of SQuAD's training set; no
-label is looked at. Titles held out for choosing are left out. Needs TRIFOLD_DATA; about twenty minutes on one core.
+A short run for a number of layers, to choose by: the student begins with the teacher's weights and learns the teacher's
+start and end distributions and its last states (Cao et al. 2020) on questions of SQuAD's training set; no label is
+looked at. Titles held out for choosing are left out, and F1 is measured on them: the teacher may have seen them, so the
+loss is rather overstated. FOLDER becomes a model folder with both precisions, uncalibrated, to measure by:
+
+    python benchmarks/speed.py --only trifold --mix squad,five,shared --also "2 apart=FOLDER"
+
+Needs TRIFOLD_DATA. Training takes about twenty minutes on a core that multiplies bf16 fast (AMX), else hours.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,23 +28,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trifold.engine.loaded import open_model
 from trifold.interfaces.console import Terminal
+from trifold.models.folder import read_folder, write_manifest
 from trifold.task import Unit
 from trifold.tasks.qa.calibration import Calibration
 from trifold.tasks.qa.data.examples import Example, read_examples
-from trifold.tasks.qa.making.apart import check_apart, last_states
+from trifold.tasks.qa.making.apart import last_states
+from trifold.tasks.qa.measuring.evaluation import evaluate, spread_over
+from trifold.tasks.qa.reader import Reader
 from trifold.tasks.qa.settings import Apart, QaSettings
 from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.training.losses import distillation_loss
 from trifold.tasks.qa.training.network import Network, apart_feeds, bf16_is_fast
+from trifold.tasks.qa.training.publish import copy_tokenizer, write_graphs
 from trifold.tasks.qa.windows import WindowSize
 from trifold.training.batches import bucketed
 from trifold.training.checkpoints import Checkpoints
 from trifold.training.loop import Epoch, Plan, train
 
 SQUAD = "squad-train-v2.0.json.gz"
-HELD_OUT = 0.05
+HELD_OUT, QUANTISED_ON = 0.05, 300
 BATCH = 32
 STATES = 1.0
 """Weight of the distance between the last states, in units of the teacher's variance."""
@@ -60,7 +72,17 @@ class Distillation:
         network.model.eval()  # no dropout
         self._teacher = {n: p.detach().clone() for n, p in network.model.qa_outputs.named_parameters()}
         with torch.no_grad():
-            self._targets = [self._states([u], undivided=True)[0][: u.cost].half() for u in units]
+            self._targets = self._teach()
+
+    def _teach(self) -> list[Tensor]:
+        """The undivided reader's last states of each window, before anything is learnt."""
+        found: dict[int, Tensor] = {}
+        order = sorted(range(len(self._units)), key=lambda i: self._units[i].cost)
+        for first in range(0, len(order), BATCH):
+            batch = order[first : first + BATCH]
+            states = self._states([self._units[i] for i in batch], undivided=True)
+            found.update({i: states[row, : self._units[i].cost].half() for row, i in enumerate(batch)})
+        return [found[i] for i in range(len(self._units))]
 
     @property
     def steps(self) -> int:
@@ -109,9 +131,9 @@ class Distillation:
             return out.last_hidden_state.float()
 
 
-def first_units(task: QaTask, examples: Sequence[Example]) -> list[Unit]:
-    """The first window of each question."""
-    return [task.lay_out(example.question, example.passage)[1][0] for example in examples]
+def first_unit(task: QaTask, example: Example) -> Unit:
+    """The first window of a question."""
+    return task.lay_out(example.question, example.passage)[1][0]
 
 
 def main() -> None:
@@ -120,40 +142,59 @@ def main() -> None:
     here = Path(__file__).parents[1]
     parser.add_argument("--layers", type=int, required=True)
     parser.add_argument("--questions", type=int, default=16_000)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--measured", type=int, default=1_500)
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--teacher", type=Path, default=here / "src/trifold/models/embedded/default@0")
+    parser.add_argument("--weights", type=Path, help="a checkpoint that was trained already")
     parser.add_argument("--data", type=Path, default=root / "qa")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    if (options.out / "model.safetensors").exists():
-        sys.exit(f"{options.out} has a model already.")
+    if (options.out / "trifold.json").exists():
+        sys.exit(f"{options.out} is a model already.")
     terminal = Terminal()
     apart = Apart(options.layers)
     settings = QaSettings(WindowSize(384, 128), True, ("en",), frozenset({"Latin"}), Calibration(), apart=apart)
     task = QaTask("student", QaTokenizer.from_file(options.teacher / "tokenizer.json"), settings)
-    examples = [e for e in read_examples(options.data / SQUAD) if e.golds and not held_out(e.title)]
-    chosen = examples[:: max(1, len(examples) // options.questions)][: options.questions]
-    order = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0)).tolist()
-    units = first_units(task, [chosen[i] for i in order])
-    network = Network(options.teacher, device="cpu", bf16=bf16_is_fast("cpu"), seed=0)
-    check_apart(network.model, apart)
+    answered = [e for e in read_examples(options.data / SQUAD) if e.golds]
+    kept = [e for e in answered if held_out(e.title)]
+    examples = list(spread_over([e for e in answered if not held_out(e.title)], options.questions))
+    random.Random(0).shuffle(examples)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.weights is None:
+        taught(options, terminal, apart, [first_unit(task, example) for example in examples])
+    else:
+        for name in ("config.json", "model.safetensors"):
+            shutil.copyfile(options.weights / name, options.out / name)
+    copy_tokenizer(options.teacher, options.out)
+    terminal.err.print("export")
+    graphs = write_graphs(options.out, task, [first_unit(task, example) for example in examples[:QUANTISED_ON]])
+    facts: dict[str, Any] = {"task": "qa", "name": "apart", "version": str(options.layers), "graphs": graphs}
+    folder = write_manifest(options.out, {**facts, "task_settings": settings.to_dict()})
+    for name, found in (("teacher", read_folder(options.teacher)), (f"{options.layers} apart", folder)):
+        with terminal.progress(name) as progress:
+            reader = Reader(open_model(found))
+            measured = evaluate(reader, spread_over(kept, options.measured), always_answer=True, progress=progress)
+        figures = measured.to_dict()
+        print(f"{name}: F1 {figures['f1']:.2f} on {figures['n']} questions of titles held out, {reader.precision}")
+
+
+def taught(options: argparse.Namespace, terminal: Terminal, apart: Apart, units: Sequence[Unit]) -> None:
+    """Write the trained weights to the folder."""
+    network = Network(options.teacher, device="cpu", bf16=bf16_is_fast("cpu"), seed=0, apart=apart)
     network.freeze_words()
     learner = Distillation(network, apart, units, seed=0)
-    plan = Plan(learner.steps, 1, options.learning_rate)
-    options.out.mkdir(parents=True, exist_ok=True)
-    job: dict[str, Any] = {"layers": options.layers, "questions": len(chosen), "rate": options.learning_rate}
+    job: dict[str, Any] = {"layers": apart.layers, "questions": len(units), "rate": options.learning_rate}
+    checkpoints = Checkpoints(options.out / "checkpoints", job)
 
     def say(epoch: Epoch) -> None:
-        terminal.err.print(f"{options.layers} apart, epoch {epoch.epoch}: {epoch.train_loss} {dict(epoch.figures)}")
+        terminal.err.print(f"{apart.layers} apart, epoch {epoch.epoch}: {epoch.train_loss} {dict(epoch.figures)}")
 
-    with terminal.progress(f"{options.layers} layers apart") as progress:
-        checkpoints = Checkpoints(options.out / "checkpoints", job)
+    with terminal.progress(f"{apart.layers} layers apart") as progress:
+        plan = Plan(learner.steps, 1, options.learning_rate)
         train(learner, plan, checkpoints, resume=options.resume, progress=progress, on_epoch=say)
     network.save(options.out)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(options.teacher / name, options.out / name)
-    shutil.rmtree(options.out / "checkpoints")
+    shutil.rmtree(checkpoints.folder)
 
 
 if __name__ == "__main__":

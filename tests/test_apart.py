@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from hub_doubles import tiny_reader, tiny_tokenizer  # noqa: E402
 from service_doubles import replies  # noqa: E402
-from trifold import EngineError, InvalidInput, ModelDamaged, Reply  # noqa: E402
+from trifold import EngineError, InvalidInput, ModelDamaged, Reply, load  # noqa: E402
 from trifold.engine import states as states_module  # noqa: E402
 from trifold.engine.calls import Asked  # noqa: E402
 from trifold.engine.loaded import Loaded, open_model  # noqa: E402
@@ -31,6 +31,7 @@ from trifold.tasks.qa.reader import Reader  # noqa: E402
 from trifold.tasks.qa.settings import Apart, QaSettings  # noqa: E402
 from trifold.tasks.qa.task import QaTask  # noqa: E402
 from trifold.tasks.qa.tokens import QaTokenizer  # noqa: E402
+from trifold.tasks.qa.training.finetune import finetune  # noqa: E402
 from trifold.tasks.qa.training.network import Network  # noqa: E402
 from trifold.tasks.qa.training.publish import probe_unit  # noqa: E402
 from trifold.tasks.qa.windows import WindowSize  # noqa: E402
@@ -247,3 +248,15 @@ def test_a_reader_that_cannot_be_divided_is_refused(tmp_path: Path, kind: str, l
     tiny_reader(kind).save_pretrained(tmp_path)
     with pytest.raises(InvalidInput, match=complaint):
         Network(tmp_path, device="cpu", bf16=False, seed=0, apart=Apart(layers))
+
+
+def test_fine_tuning_keeps_a_reader_divided(folder: Path, tmp_path: Path) -> None:
+    from test_finetune import Quiet, order, rows, write
+
+    made = finetune(order(write(tmp_path / "winners.jsonl", rows(24)), folder, settings={"epochs": 1}), Quiet())
+    assert QaSettings.from_dict(made.folder.task_settings).apart == APART
+    reader = load(made.folder.version)
+    before = states().misses
+    replies = [reader.ask(question, "in game 9 ada won.", always_answer=True) for question in ("who won?", "who lost?")]
+    assert all(reply.answers for reply in replies)
+    assert states().misses == before + 1
