@@ -16,7 +16,6 @@ Needs TRIFOLD_DATA. Training takes about twenty minutes on a core that multiplie
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -43,21 +42,17 @@ from trifold.tasks.qa.tokens import QaTokenizer
 from trifold.tasks.qa.training.losses import distillation_loss
 from trifold.tasks.qa.training.network import Network, apart_feeds, bf16_is_fast
 from trifold.tasks.qa.training.publish import copy_tokenizer, write_graphs
+from trifold.tasks.qa.training.splits import kept_for_choosing
 from trifold.tasks.qa.windows import WindowSize
 from trifold.training.batches import bucketed
 from trifold.training.checkpoints import Checkpoints
 from trifold.training.loop import Epoch, Plan, train
 
 SQUAD = "squad-train-v2.0.json.gz"
-HELD_OUT, QUANTISED_ON = 0.05, 300
+QUANTISED_ON = 300
 BATCH = 32
 STATES = 1.0
 """Weight of the distance between the last states, in units of the teacher's variance."""
-
-
-def held_out(title: str) -> bool:
-    """Whether a title is kept for choosing between models: one in twenty, by its hash."""
-    return int.from_bytes(hashlib.sha256(title.encode()).digest()[:4]) < HELD_OUT * 2**32
 
 
 class Distillation:
@@ -157,8 +152,8 @@ def main() -> None:
     settings = QaSettings(WindowSize(384, 128), True, ("en",), frozenset({"Latin"}), Calibration(), apart=apart)
     task = QaTask("student", QaTokenizer.from_file(options.teacher / "tokenizer.json"), settings)
     answered = [e for e in read_examples(options.data / SQUAD) if e.golds]
-    kept = [e for e in answered if held_out(e.title)]
-    examples = list(spread_over([e for e in answered if not held_out(e.title)], options.questions))
+    kept = [e for e in answered if kept_for_choosing(e.title)]
+    examples = list(spread_over([e for e in answered if not kept_for_choosing(e.title)], options.questions))
     random.Random(0).shuffle(examples)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.weights is None:
