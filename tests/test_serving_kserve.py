@@ -16,7 +16,8 @@ pytest.importorskip("fastapi", reason="needs trifold[serve]")
 from bare_requests import INFER, answers, checked, post
 from live_server import Reply, Serving, Wire
 
-QUESTIONS, PASSAGES = ["Who wrote it?", "Où est-ce ?"], ["Ada Lovelace wrote it.", "C'est à Rome, près de l'église."]
+QUESTIONS = ["Who wrote it?", "Who wrote it in Orléans?"]
+PASSAGES = ["Ada Lovelace wrote it.", "Zoë Müller wrote it in Orléans."]
 OCTETS = b"Content-Type: application/octet-stream\r\n"
 
 
@@ -97,7 +98,7 @@ def test_strings_are_read_as_bytes(server: Serving, expected: dict[str, Any], ki
     reply = sent(server, request(parameters=ALWAYS, kind=kind))
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     assert read(reply) == expected
-    assert expected["answer"][1].startswith("Rome, près de l'é")
+    assert expected["answer"][1] == "Zoë Müller"
 
 
 def test_outputs_are_written_as_bytes(server: Serving, expected: dict[str, Any]) -> None:

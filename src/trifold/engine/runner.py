@@ -13,6 +13,7 @@ from trifold.engine.device import CPU_BUDGET, GPU_BUDGET, device
 from trifold.engine.executor import executor, threads
 from trifold.engine.loaded import Loaded
 from trifold.engine.planner import Budget, plan
+from trifold.engine.states import states
 from trifold.errors import EngineError
 from trifold.task import Arrays, Limits, Progress, Unit, no_progress
 
@@ -171,7 +172,8 @@ class Runner:
         # Each shared prefix first, on whatever core is free, so that few wait for one that another core computes.
         # One that fails is computed again, and its error told, by the units that need it.
         prefixes = {unit.prefix.key: unit.prefix for unit in group.units if unit.prefix is not None}
-        group.prefixes = [executor().submit(session.prepare, prefix) for prefix in prefixes.values()]
+        if prefixes and states().keeps:
+            group.prefixes = [executor().submit(session.prepare, prefix) for prefix in prefixes.values()]
         for batch in plan(group.units, self._budget):
             units = [group.units[i] for i in batch]
             group.batches.append((batch, executor().submit(compute, session, units)))

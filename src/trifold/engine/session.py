@@ -81,17 +81,19 @@ class Session:
         first = self._first
         if first is None:
             return self._stacked(units, self._graph)
-        prefixes = [unit.prefix for unit in units]
-        shared = [self.prepare(prefix) for prefix in prefixes if prefix is not None]
-        if len(shared) < len(units):
+        prefixes = [unit.prefix for unit in units if unit.prefix is not None]
+        if len(prefixes) < len(units):
             raise EngineError("the model has two stages, and was given a unit without a prefix.")
+        distinct = {prefix.key: prefix for prefix in prefixes}
+        made = {key: self.prepare(prefix) for key, prefix in distinct.items()}
+        shared = [made[prefix.key] for prefix in prefixes]
         own = first.run(self._stacked(units, first))
         feeds = {}
         for name in self._graph.inputs:
             if name in own:
                 feeds[name] = own[name]
             else:
-                parts = [made[name.removeprefix(PREFIX)] for made in shared]
+                parts = [one[name.removeprefix(PREFIX)] for one in shared]
                 feeds[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return feeds
 

@@ -27,6 +27,7 @@ class States:
 
     def __init__(self, room: int) -> None:
         """room: in bytes; with 0 nothing is kept, and what two threads want at the same time is still shared."""
+        self.keeps = room > 0
         self._recent: Recent[Hashable, Named] = Recent(room)
         self._computing: dict[Hashable, Future[Named]] = {}
         self._lock = threading.Lock()

@@ -122,4 +122,4 @@ def _changed(earlier: Correction, about: str, checked: Checked) -> Correction:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
