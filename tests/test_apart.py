@@ -271,3 +271,14 @@ def test_fine_tuning_keeps_a_reader_divided(folder: Path, tmp_path: Path) -> Non
     replies = [reader.ask(question, "in game 9 ada won.", always_answer=True) for question in ("who won?", "who lost?")]
     assert all(reply.answers for reply in replies)
     assert states().misses == before + 1
+
+
+@pytest.mark.parametrize("apart", [{"layers": -1, "position": 3}, {"layers": 2}, {"layers": 2.5, "position": 3}, "two"])
+def test_settings_that_cannot_be_are_refused(apart: Any) -> None:
+    with pytest.raises(ModelDamaged):
+        QaSettings.from_dict({**new_task().settings.to_dict(), "apart": apart})
+
+
+def test_settings_come_back_as_they_were() -> None:
+    settings = new_task().settings
+    assert QaSettings.from_dict(settings.to_dict()) == settings

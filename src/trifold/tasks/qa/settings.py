@@ -65,6 +65,8 @@ class QaSettings:
                 f"the model's windows must be longer than {LEAST_ROOM} tokens and share 0 or more, found "
                 f"{window.length} and {window.stride}."
             )
+        if apart is not None and min(apart.layers, apart.position) < 0:
+            raise ModelDamaged(f"the model's layers apart must begin at 0 or later, found {apart}.")
         return cls(window, facts["null"], languages, scripts, calibration, answers, apart)
 
     def to_dict(self) -> dict[str, Any]:
