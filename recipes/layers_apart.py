@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from trifold.engine.loaded import open_model
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=1_500)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--teacher", type=Path, default=here / "src/trifold/models/embedded/default@0")
+    parser.add_argument("--begin", type=Path, help="a student to go on with, on other questions")
     parser.add_argument("--weights", type=Path, help="a checkpoint that was trained already")
     parser.add_argument("--data", type=Path, default=root / "qa")
     parser.add_argument("--out", type=Path, required=True)
@@ -153,7 +155,8 @@ def main() -> None:
     task = QaTask("student", QaTokenizer.from_file(options.teacher / "tokenizer.json"), settings)
     answered = [e for e in read_examples(options.data / SQUAD) if e.golds]
     kept = [e for e in answered if kept_for_choosing(e.title)]
-    examples = list(spread_over([e for e in answered if not kept_for_choosing(e.title)], options.questions))
+    lessons = [e for e in answered if not kept_for_choosing(e.title)]
+    examples = list(spread_over(lessons[options.begin is not None :], options.questions))
     random.Random(0).shuffle(examples)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.weights is None:
@@ -179,6 +182,8 @@ def taught(options: argparse.Namespace, terminal: Terminal, apart: Apart, units:
     network = Network(options.teacher, device="cpu", bf16=bf16_is_fast("cpu"), seed=0, apart=apart)
     network.freeze_words()
     learner = Distillation(network, apart, units, seed=0)
+    if options.begin is not None:
+        network.model.load_state_dict(load_file(options.begin / "model.safetensors"))
     job: dict[str, Any] = {"layers": apart.layers, "questions": len(units), "rate": options.learning_rate}
     checkpoints = Checkpoints(options.out / "checkpoints", job)
 
