@@ -101,7 +101,7 @@ def make(folder: Path, weights: Path, data: Path, limit: int | None) -> None:
     say("export")
     ranges = [*spread_over(squad, RANGES_EACH), *spread_over(natural, RANGES_EACH)]
     story = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text(encoding="utf-8")
-    probe = first_unit(task, Example("probe", "Who designed the tower?", story[:1500], ()))
+    probe = first_unit(task, Example("probe", "Who designed the tower?", story[:150], ()))
     graphs = export_reader(folder, [first_unit(task, example) for example in ranges], probe, asking=asking(settings))
     base: dict[str, Any] = {"task": "qa", "name": "default", "version": "0", "graphs": graphs}
     loaded = open_model(write_manifest(folder, {**base, "task_settings": settings.to_dict()}))

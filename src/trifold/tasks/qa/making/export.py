@@ -62,7 +62,8 @@ def export_reader(
     `stages`. None for all.
 
     folder: holds config.json and model.safetensors. windows: a few hundred windows of training text, from which the
-    int8 graph learns what its activations look like. probe: a window whose contents may be published.
+    int8 graph learns what its activations look like. probe: a window whose contents may be published, of no more
+    tokens than ask: which of many are the last to ask would depend on the processor's rounding.
 
     Returns the `graphs` of the manifest. Raises ModelDamaged when the weights lack some of the architecture's,
     EngineError when it cannot be exported or the graph does not compute what torch computes, MissingExtra.
