@@ -32,9 +32,10 @@ def device() -> Device:
     wanted = os.environ.get("TRIFOLD_DEVICE") or "auto"
     if wanted not in ("auto", "cpu", "cuda"):
         raise UsageError(f"TRIFOLD_DEVICE: expected auto, cpu or cuda, found {wanted!r}.")
-    if wanted == "cpu" or (_CUDA not in onnxruntime.get_available_providers() and wanted == "auto"):
+    built = _CUDA in onnxruntime.get_available_providers()
+    if wanted == "cpu" or (wanted == "auto" and not built):
         return "cpu"
-    if _works():
+    if built and _works():
         return "cuda"
     missing = (
         "ONNX Runtime finds no CUDA device here. Install onnxruntime-gpu instead of onnxruntime, with the CUDA and "
