@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,11 @@ def foreign_script(text: str, scripts: Collection[str]) -> str | None:
     """
     if not scripts or (text.isascii() and "Latin" in scripts):
         return None
-    codes, counts = np.unique(code_points(text), return_counts=True)
+    points = code_points(text).astype(np.int64)
+    # Mostly ASCII: what is beyond it is too little whatever it is, and need not be looked at letter by letter.
+    if "Latin" in scripts and (points > 127).sum() <= _NOTABLE * _ascii_letters(points):
+        return None
+    codes, counts = np.unique(points, return_counts=True)
     letters: Counter[str] = Counter()
     for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
         char = chr(code)
@@ -36,3 +41,8 @@ def foreign_script(text: str, scripts: Collection[str]) -> str | None:
         if script not in scripts:
             return script if count > _NOTABLE * total else None
     return None
+
+
+def _ascii_letters(points: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    lower = (points | 32) - ord("a")
+    return int(((lower >= 0) & (lower < 26)).sum())
