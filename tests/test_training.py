@@ -146,6 +146,25 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert 0 < rates[-1] < 0.02
 
 
+def test_a_short_decay_leaves_the_length_open() -> None:
+    short, long = (Plan(steps=10, epochs=epochs, learning_rate=1.0, warmup=0.0, decay=0.25) for epochs in (4, 6.5))
+    assert (short.total, long.total) == (40, 65)
+    assert [short.rate(step) for step in range(1, 30)] == [long.rate(step) for step in range(1, 30)] == [1.0] * 29
+    falling = [short.rate(step) for step in range(30, 40)]
+    assert falling == sorted(falling, reverse=True)
+    assert falling[-1] == pytest.approx(0.1)
+
+
+def test_a_part_of_an_epoch_is_trained_and_looked_at(tmp_path: Path) -> None:
+    learner = Line()
+    plan = Plan(steps=5, epochs=2.4, learning_rate=0.1, save_every=0.0)
+    history = train(learner, plan, Checkpoints(tmp_path / "c", {}))
+    assert [epoch.epoch for epoch in history] == [0, 1, 2, 3]
+    found = Checkpoints(tmp_path / "c", {}).newest()
+    assert found is not None
+    assert found.state["step"] == plan.total == 12
+
+
 def test_batches_hold_everything_once_and_like_lengths_together() -> None:
     lengths = [10 + (i * 37) % 300 for i in range(500)]
     batches = bucketed(lengths, 16, seed=3, epoch=1)

@@ -44,25 +44,34 @@ class Learner(Protocol):
 class Plan:
     """How long and how fast to learn.
 
-    steps: in each epoch. warmup: share of all steps in which the learning rate rises; it falls to 0 in a line after.
-    patience: epochs without improvement before training ends. save_every: seconds between checkpoints.
+    steps: in each epoch. epochs: the last may be a part of one. warmup: share of all steps in which the learning rate
+    rises. decay: share of all steps at the end in which it falls to 0 in a line; None for all after the rise. A short
+    decay leaves the length of a training open (Hägele et al. 2024). patience: epochs without improvement before
+    training ends. save_every: seconds between checkpoints.
     """
 
     steps: int
-    epochs: int
+    epochs: float
     learning_rate: float
     weight_decay: float = 0.01
     warmup: float = 0.1
+    decay: float | None = None
     patience: int = 2
     save_every: float = 30.0
 
+    @property
+    def total(self) -> int:
+        """Steps of the whole training."""
+        return round(self.steps * self.epochs)
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, from 0."""
-        total = self.steps * self.epochs
+        total = self.total
         rising = max(1, math.ceil(self.warmup * total))
         if step < rising:
             return self.learning_rate * (step + 1) / rising
-        return self.learning_rate * (total - step) / max(1, total - rising)
+        falling = total - rising if self.decay is None else math.ceil(self.decay * total)
+        return self.learning_rate * min(1.0, (total - step) / max(1, falling))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ def train(
     import torch
 
     weights = learner.trainable()
-    optimiser = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimiser = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
     found = checkpoints.newest() if resume else None
     if found is None:
         checkpoints.begin()
@@ -113,13 +122,14 @@ def train(
     for entry in state.history:
         on_epoch(entry)
     saved = time.monotonic()
-    total = plan.steps * plan.epochs
+    total = plan.total
     while state.step < total and not _stale(state, plan):
         epoch, index = divmod(state.step, plan.steps)
         state.losses.append(_step(learner, optimiser, list(weights.values()), plan, state.step, epoch, index))
         state.step += 1
         progress(state.step, total)
-        if index + 1 == plan.steps:
+        ends = index + 1 == plan.steps or state.step == total
+        if ends:
             entry = Epoch(epoch + 1, sum(state.losses) / len(state.losses), learner.validate())
             state.losses.clear()
             state.history.append(entry)
@@ -127,7 +137,7 @@ def train(
             if entry.figures[learner.watched] > state.history[state.best_epoch].figures[learner.watched]:
                 state.best_epoch = entry.epoch
                 best = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
-        if time.monotonic() - saved >= plan.save_every or index + 1 == plan.steps:
+        if time.monotonic() - saved >= plan.save_every or ends:
             checkpoints.save(_checkpoint(state, weights, optimiser, best))
             saved = time.monotonic()
     with torch.no_grad():
