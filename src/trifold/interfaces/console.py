@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trifold.task import Progress
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "clock_time"]
 
 _PATIENCE = 2.0
 _LOG_EVERY = 10.0
@@ -65,12 +65,15 @@ def _bar(console: Console, label: str) -> Iterator[Progress]:
     )
     task = bar.add_task(label, total=None, speed="")
     began = time.monotonic()
+    pace = _Pace()
 
     def advance(done: int, total: int) -> None:
-        seconds = time.monotonic() - began
-        if seconds > _PATIENCE:
-            bar.start()  # does nothing when it has started
-            bar.update(task, completed=done, total=total, speed=f"{done / seconds:,.0f}/s")
+        speed = pace.speed(done)
+        if time.monotonic() - began > _PATIENCE:
+            if not bar.live.is_started:
+                bar.reset(task, completed=done, total=total)  # what is done already tells nothing of the time left
+                bar.start()
+            bar.update(task, completed=done, total=total, speed=_per_second(speed))
 
     try:
         yield advance
@@ -79,16 +82,42 @@ def _bar(console: Console, label: str) -> Iterator[Progress]:
 
 
 def _log(console: Console, label: str) -> Progress:
-    began = last = time.monotonic()
+    last = time.monotonic()
+    pace = _Pace()
 
     def advance(done: int, total: int) -> None:
         nonlocal last
+        speed = pace.speed(done)
         now = time.monotonic()
-        if now - last < _LOG_EVERY or not done:
+        if now - last < _LOG_EVERY or not speed:
             return
         last = now
-        speed = done / (now - began)
-        left = (total - done) / speed
-        console.print(f"{label}: {done:,} of {total:,} · {speed:,.0f}/s · {left:,.0f} s left", soft_wrap=True)
+        left = clock_time((total - done) / speed)
+        console.print(f"{label}: {done:,} of {total:,} · {_per_second(speed)} · {left} left", soft_wrap=True)
 
     return advance
+
+
+class _Pace:
+    """How fast work goes: counted from the first report, since what was done before it may be an earlier run's."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def speed(self, done: int) -> float:
+        """Items a second; 0 where that cannot be told yet."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (done, now)
+        before, began = self._first
+        return (done - before) / (now - began) if now > began else 0.0
+
+
+def _per_second(speed: float) -> str:
+    return f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.1f}/s"
+
+
+def clock_time(seconds: float) -> str:
+    """Such as 3:20, or 1:03:20 with hours."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

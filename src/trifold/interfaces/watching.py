@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from trifold.interfaces.console import clock_time
 from trifold.printable import printable
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class BatchWatcher:
             return
         total, left = "", ""
         if self._total is not None:
-            total, left = f" of {self._total:,}", f" · {_time((self._total - rows) / speed)} left"
+            total, left = f" of {self._total:,}", f" · {clock_time((self._total - rows) / speed)} left"
         self._console.print(
             f"batch: {rows:,}{total} rows · {speed:,.0f} rows/s{left} · {errors:,} errors", soft_wrap=True
         )
@@ -100,8 +101,3 @@ def _bar(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

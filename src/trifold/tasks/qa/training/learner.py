@@ -76,6 +76,7 @@ class ReaderLearner:
         self.network, self._settings = network, settings
         self._loss, self._merit = _MEANINGS[answers]
         self._domain, self._replay = domain, replay
+        self._lengths, self._replay_lengths = (tuple(w.unit.cost for w in part) for part in (domain, replay))
         self._validation, self._general = validation, general
         self._null, self._longest = null, longest
         network.model.eval()  # no dropout: on a CPU its random numbers are a large part of a step
@@ -86,7 +87,7 @@ class ReaderLearner:
 
     def losses(self, epoch: int, step: int) -> Iterator[Tensor]:
         settings = self._settings
-        batch = _batches(self._domain, settings.batch, settings.seed, epoch)[step]
+        batch = _batches(self._lengths, settings.batch, settings.seed, epoch)[step]
         size = -(-len(batch) // settings.accumulate)
         for first in range(0, len(batch), size):
             part = [self._domain[i] for i in batch[first : first + size]]
@@ -97,7 +98,7 @@ class ReaderLearner:
         # The replay goes round at its own pace: as many windows a step as the settings say.
         steps = settings.steps(len(self._domain))
         around, at = divmod(epoch * steps + step, -(-len(self._replay) // count))
-        replayed = _batches(self._replay, count, settings.seed + _REPLAY_SEED, around)[at]
+        replayed = _batches(self._replay_lengths, count, settings.seed + _REPLAY_SEED, around)[at]
         size = -(-len(replayed) // settings.accumulate)
         for first in range(0, len(replayed), size):
             chosen = replayed[first : first + size]
@@ -169,12 +170,8 @@ class ReaderLearner:
 
 
 @lru_cache(maxsize=4)
-def _order(lengths: tuple[int, ...], size: int, seed: int, epoch: int) -> list[list[int]]:
+def _batches(lengths: tuple[int, ...], size: int, seed: int, epoch: int) -> list[list[int]]:
     return bucketed(lengths, size, seed=seed, epoch=epoch)
-
-
-def _batches(windows: Sequence[LabelledWindow], size: int, seed: int, epoch: int) -> list[list[int]]:
-    return _order(tuple(window.unit.cost for window in windows), size, seed, epoch)
 
 
 def _labels(windows: Sequence[LabelledWindow], length: int, device: str) -> Labels:
