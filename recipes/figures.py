@@ -16,7 +16,6 @@ from trifold.interfaces.console import Terminal
 from trifold.models.folder import ModelFolder
 from trifold.tasks.qa.data.examples import Example, read_examples
 from trifold.tasks.qa.measuring.evaluation import Evaluation, Graded, evaluate, spread_over
-from trifold.tasks.qa.measuring.metrics import best_over, f1
 from trifold.tasks.qa.reader import Reader
 
 DEV = [  # file, always answering, precision
@@ -59,25 +58,54 @@ def on_dev(
     return metrics, shown
 
 
-def in_other_forms(folder: ModelFolder, examples: Sequence[Example], terminal: Terminal) -> list[dict[str, Any]]:
-    """F1 of answered questions, always answering, when they are typed otherwise."""
+def in_other_forms(folder: ModelFolder, examples: Sequence[Example], terminal: Terminal) -> str:
+    """A section of the card: answered questions, always answering, when they are typed otherwise."""
     rows = []
     for form, typed in FORMS.items():
         chance = random.Random(0)
         asked = [replace(e, question=typed(e.question, chance) or e.question) for e in examples]
         figures = measured(folder, asked, True, "int8", form, terminal).to_dict()
-        rows.append({"form": form, "n": figures["n"], "exact": figures["exact"], "f1": figures["f1"]})
+        rows.append(f"| {form} | {figures['exact']:.1f} | {figures['f1']:.1f} |")
         terminal.err.print(f"{form}: F1 {figures['f1']:.2f}")
-    return rows
+    return "\n".join(
+        [
+            "## The same questions typed otherwise",
+            "",
+            f"{len(examples):,} answered questions of SQuAD's training set, of titles that were not taught, always "
+            "answering, int8:",
+            "",
+            "| questions | exact match | F1 |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
 
 
-def silent_off_topic(folder: ModelFolder, examples: Sequence[Example], terminal: Terminal) -> dict[str, Any]:
-    """How many of the questions about another passage get no answer."""
+def silent_off_topic(folder: ModelFolder, name: str, examples: Sequence[Example], terminal: Terminal) -> str:
+    """A section of the card: how many questions about another passage get no answer."""
     asked = off_topic(examples)
     found = measured(folder, asked, False, "int8", "about another passage", terminal)
     share = float(np.mean([one.prediction == "" for one in found.graded]))
     terminal.err.print(f"about another passage: {share:.1%} silent of {len(asked):,}")
-    return {"n": len(asked), "silent": round(share, 4)}
+    return (
+        "## Questions about something else\n\n"
+        f"{len(asked):,} questions of {name}, each with a passage of another title: {share:.1%} got the reply that the "
+        "passage does not say."
+    )
+
+
+def failing_section(shown: Sequence[str]) -> str:
+    """A section of the card: wrong replies."""
+    return "\n".join(
+        [
+            "## Where it fails",
+            "",
+            f"{len(shown)} wrong replies of {FAILING}, evenly spaced over all with an F1 under 0.5, with their scores "
+            "(questions and answers: CC BY-SA 4.0, SQuAD 2.0):",
+            "",
+            *(f"{i}. {text}" for i, text in enumerate(shown, 1)),
+        ]
+    )
 
 
 def measured(
@@ -99,11 +127,12 @@ def failures(examples: Sequence[Example], graded: Sequence[Graded]) -> list[str]
     wrong = [(e, one) for e, one in zip(examples, graded, strict=True) if one.f1 < 0.5]
     chosen = [wrong[i * len(wrong) // SHOWN] for i in range(min(SHOWN, len(wrong)))]
     return [
-        f"“{e.question.strip()}” Right: {_quoted([g.text for g in e.golds])}. Said: {_quoted([one.prediction])}, "
-        f"{one.score:.0%}. F1 {best_over(f1, one.prediction, [g.text for g in e.golds]):.2f}."
+        f"*{e.question.strip()}* Right: {_quoted([g.text for g in e.golds])}. Said: {_quoted([one.prediction])} "
+        f"({one.score:.0%})."
         for e, one in chosen
     ]
 
 
 def _quoted(texts: Sequence[str]) -> str:
-    return " or ".join(f"“{text}”" for text in texts if text) or "that the passage does not say"
+    found = " or ".join(f"“{' '.join(text.split())}”" for text in dict.fromkeys(texts) if text)
+    return found or "the passage does not say"

@@ -169,7 +169,8 @@ def main() -> None:
     graphs = write_graphs(options.out, task, [first_unit(task, example) for example in examples[:QUANTISED_ON]])
     facts: dict[str, Any] = {"task": "qa", "name": "apart", "version": str(options.layers), "graphs": graphs}
     folder = write_manifest(options.out, {**facts, "task_settings": settings.to_dict()})
-    for name, found in (("teacher", read_folder(options.teacher)), (f"{options.layers} apart", folder)):
+    measured_beside = [("teacher", read_folder(options.teacher))] if (options.teacher / "trifold.json").exists() else []
+    for name, found in [*measured_beside, (f"{options.layers} apart", folder)]:
         with terminal.progress(name) as progress:
             reader = Reader(open_model(found))
             measured = evaluate(reader, spread_over(kept, options.measured), always_answer=True, progress=progress)

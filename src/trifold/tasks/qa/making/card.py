@@ -8,11 +8,12 @@ from typing import Any
 __all__ = ["card"]
 
 
-def card(facts: Mapping[str, Any], notes: Sequence[str]) -> str:
+def card(facts: Mapping[str, Any], notes: Sequence[str], sections: Sequence[str] = ()) -> str:
     """A model card in Markdown with the front matter of the Hugging Face hub.
 
     facts: the manifest; without `metrics`, `data` or `calibration_data` the card has no word of them. notes: what a
-    user should know before trusting the model, one sentence or two each.
+    user should know before trusting the model, one sentence or two each. sections: more to tell after what was
+    measured, in Markdown, each with its heading.
     """
     settings = facts["task_settings"]
     languages = [f"language: [{', '.join(settings['languages'])}]"] if settings["languages"] else []
@@ -32,6 +33,7 @@ def card(facts: Mapping[str, Any], notes: Sequence[str]) -> str:
         *(f"- {note}" for note in notes),
         "",
         *(_measured(facts["metrics"]) if facts["metrics"] else []),
+        *(line for section in sections for line in (section.strip(), "")),
         "## Made from",
         "",
         f"- Base: {facts['base']['name']} ({facts['base']['license']}), {facts['base']['source']}.",
