@@ -1,0 +1,1 @@
+"""Errors against references that nothing else may read."""

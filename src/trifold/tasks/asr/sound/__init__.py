@@ -1,0 +1,1 @@
+"""From recordings to frames: reading, resampling, speech and silence, features, boundaries."""
