@@ -11,7 +11,7 @@ import numpy as np
 from trifold.errors import DataError
 from trifold.tasks.asr.text.letters import Pronounced
 
-__all__ = ["SILENCE", "Inventory", "phone_sequences"]
+__all__ = ["SILENCE", "Inventory", "phone_sequences", "spoken"]
 
 SILENCE = "SIL"
 _RAREST = 1e-3

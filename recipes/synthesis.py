@@ -1,0 +1,94 @@
+"""Speech from espeak-ng (carried by the package espeakng-loader), with the times of its phones; needs no sound device.
+
+Only corpora to develop and test with are made so: the reference phones and times are the synthesiser's own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_SYNCHRONOUS, _PHONEME_EVENTS = 2, 1
+_UTF8, _IN_BRACKETS = 1, 0x100
+_PHONE = 7
+_RATE, _PITCH, _RANGE = 1, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """samples: int16 at `rate`. phones: (mnemonic, seconds at which it begins), pauses left out."""
+
+    samples: np.ndarray[Any, np.dtype[np.int16]]
+    rate: int
+    phones: tuple[tuple[str, float], ...]
+
+
+class _Event(ctypes.Structure):
+    class _Id(ctypes.Union):
+        _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Id),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class Synthesiser:
+    """The one synthesiser of a process."""
+
+    def __init__(self) -> None:
+        import espeakng_loader
+
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        path = espeakng_loader.get_data_path().encode()
+        self._rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, _PHONEME_EVENTS)
+        if self._rate <= 0:
+            raise RuntimeError("espeak-ng cannot be started")
+        self._parts: list[np.ndarray[Any, np.dtype[np.int16]]] = []
+        self._phones: list[tuple[str, float]] = []
+        self._callback = _Callback(self._hear)  # kept, or it is collected while the library still calls it
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def say(self, text: str, voice: str, *, speed: int = 160, pitch: int = 50, melody: int = 50) -> Said:
+        """Say a text, or phones in [[double brackets]]. speed: words a minute; pitch, melody: 0 to 100."""
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"espeak-ng has no voice {voice!r}")
+        for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, melody)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        with self._recording():
+            content = text.encode()
+            self._library.espeak_Synth(content, len(content) + 1, 0, 0, 0, _UTF8 | _IN_BRACKETS, None, None)
+            samples = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
+            return Said(samples, self._rate, tuple(self._phones))
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        self._parts, self._phones = [], []
+        yield
+
+    def _hear(self, samples: Any, count: int, events: Any) -> int:
+        if samples and count:
+            self._parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        at = 0
+        while events[at].type:
+            event = events[at]
+            if event.type == _PHONE:
+                name = event.id.string.decode("utf-8", "replace")
+                if name and not name.startswith("_"):
+                    self._phones.append((name.strip("',%="), event.audio_position / 1000))
+            at += 1
+        return 0
