@@ -1,65 +1,65 @@
-"""Tokens a second in training, with the embedded model's shape and the defaults of `trifold finetune`.
+"""What fine-tuning takes with torch's fused attention and with plain attention, in turn.
 
-    python benchmarks/training.py [--steps 24]
+    python benchmarks/training.py [--rounds 5] [--batches 8]
 
-Needs `trifold[train]`. Trains on the general questions that come with trifold, half as rows to learn and half as
-replay; counts the tokens that the network reads, padding apart. The first steps, which compile their shapes, are left
-out. Nothing else should run meanwhile.
+Batches of 32 windows of the general questions that come with trifold, forward and backward, in bf16 where the processor
+multiplies it fast.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
-import torch
+import numpy as np
 
 from trifold.engine.loaded import open_model
 from trifold.models.registry import find
+from trifold.task import Unit
 from trifold.tasks.qa.task import QaTask
-from trifold.tasks.qa.training.features import labelled_windows
 from trifold.tasks.qa.training.general import general_questions
-from trifold.tasks.qa.training.learner import ReaderLearner
 from trifold.tasks.qa.training.network import Network, bf16_is_fast
-from trifold.tasks.qa.training.settings import TrainingSettings
 from trifold.training.batches import bucketed
 
-WARMUP = 6
+BATCH = 32
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=8)
     options = parser.parse_args()
     folder = find("default")
     task = open_model(folder).task
     assert isinstance(task, QaTask)
-    windows = [w for example in general_questions("replay") for w in labelled_windows(task, example)]
-    half = len(windows) // 2
-    bf16 = bf16_is_fast("cpu")
-    network = Network(folder.path, device="cpu", bf16=bf16, seed=0)
-    network.freeze_words()
-    settings = TrainingSettings()
-    learner = ReaderLearner(
-        network, settings, "one", domain=windows[:half], replay=windows[half:], validation=windows[:1], general=(),
-        null=task.null, longest=30,
-    )  # fmt: skip
-    optimiser = torch.optim.AdamW(learner.trainable().values(), lr=1e-5)
-    mean = sum(window.unit.cost for window in windows[half:]) / (len(windows) - half)
-    batches = bucketed([window.unit.cost for window in windows[:half]], settings.batch, seed=settings.seed, epoch=0)
-    tokens = 0.0
+    units = [task.lay_out(e.question, e.passage)[1][0] for e in general_questions("replay")]
+    chosen = bucketed([unit.cost for unit in units], BATCH, seed=0, epoch=0)[: options.batches]
+    batches = [[units[i] for i in batch] for batch in chosen]
+    network = Network(folder.path, device="cpu", bf16=bf16_is_fast("cpu"), seed=0, apart=task.settings.apart)
+    times: dict[str, list[float]] = {"fused (sdpa)": [], "plain (eager)": []}
+    for number in range(options.rounds + 1):
+        for attention, found in times.items():
+            network.model.set_attn_implementation(attention.split("(")[1][:-1])
+            taken = seconds(network, batches)
+            if number:  # the first round compiles
+                found.append(taken)
+    tokens = sum(unit.cost for batch in batches for unit in batch)
+    for attention, found in times.items():
+        print(f"{attention}: {tokens / np.median(found):,.0f} tokens a second")
+    fused, plain = (np.array(found) for found in times.values())
+    ratio = fused / plain
+    print(f"plain is {np.median(ratio):.2f} times as fast ({ratio.min():.2f} to {ratio.max():.2f})")
+
+
+def seconds(network: Network, batches: Sequence[Sequence[Unit]]) -> float:
+    """Of the losses of all batches and their gradients."""
     began = time.perf_counter()
-    for step in range(WARMUP + options.steps):
-        if step == WARMUP:
-            began, tokens = time.perf_counter(), 0.0
-        for loss in learner.losses(0, step):
-            loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        tokens += sum(windows[i].unit.cost for i in batches[step]) + settings.batch * settings.replay * mean
-    seconds = time.perf_counter() - began
-    kind = "bf16" if bf16 else "fp32"
-    print(f"{tokens / seconds:,.0f} tokens/s over {options.steps} steps, {torch.get_num_threads()} threads, {kind}")
+    for batch in batches:
+        start, end = network.logits(batch)
+        (start.logsumexp(1).mean() + end.logsumexp(1).mean()).backward()
+        network.model.zero_grad(set_to_none=True)
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

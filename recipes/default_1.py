@@ -57,7 +57,7 @@ APART = Apart(2)
 DISTILLED = (3e-4, 2e-4)
 """Learning rates of the rounds in which the trial learns to read with two layers apart."""
 SETTINGS = QaSettings(WindowSize(384, 128), True, ("en",), frozenset({"Latin"}), Calibration(), apart=APART)
-EPOCHS, DECAY, WARMUP = 3.0, 0.25, 0.03
+EPOCHS, DECAY, WARMUP = 1.28, 0.5, 0.07
 TRAINING = TrainingSettings(batch=32, learning_rate=2e-4, replay=0, train_words=True)
 WATCHED = 1500
 """Questions with, and as many without an answer, that are looked at after each epoch."""

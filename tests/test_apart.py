@@ -27,6 +27,7 @@ from trifold.models.folder import read_folder, write_manifest  # noqa: E402
 from trifold.task import Unit  # noqa: E402
 from trifold.tasks.qa.calibration import Calibration  # noqa: E402
 from trifold.tasks.qa.making.export import export_reader  # noqa: E402
+from trifold.tasks.qa.pipeline import QuestionAnsweringPipeline, _longest  # noqa: E402
 from trifold.tasks.qa.reader import Reader  # noqa: E402
 from trifold.tasks.qa.settings import Apart, QaSettings  # noqa: E402
 from trifold.tasks.qa.task import QaTask  # noqa: E402
@@ -156,6 +157,21 @@ def test_states_are_bounded_and_answers_do_not_depend_on_it(loaded: Loaded, monk
     for found, expected in zip(answers(loaded, asked), wanted, strict=True):
         same(found, expected)
     assert 0 < states().size <= 60_000
+
+
+def test_the_pipeline_reads_it_too(folder: Path, loaded: Loaded) -> None:
+    """It computes the same windows, from the same states of a passage; positions behind the last are refused."""
+    pipe = QuestionAnsweringPipeline(loaded, folder)
+    (row,) = rows(passages=1, questions=1)
+    found = pipe(question=row["question"], context=row["passage"])
+    assert row["passage"][found["start"] : found["end"]] == found["answer"]
+    assert states().misses == 1
+    answers(loaded, [row])
+    assert states().misses == 1, "the reader laid the passage out otherwise than the pipeline"
+    windows = pipe(question="who?", context=text(3, 150), max_seq_len=64, doc_stride=8)
+    assert text(3, 150)[windows["start"] : windows["end"]] == windows["answer"]
+    with pytest.raises(InvalidInput, match="reads at most"):
+        pipe(question="who?", context=text(3, 150), max_seq_len=_longest(folder))
 
 
 def test_the_graphs_compute_what_the_network_learns(folder: Path, loaded: Loaded) -> None:

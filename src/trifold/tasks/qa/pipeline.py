@@ -57,7 +57,8 @@ class QuestionAnsweringPipeline:
             raise WrongTask(f"{loaded.version} answers yes or no, which a pipeline cannot say. Use trifold.load().")
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         window = min(_WINDOW, settings.window.length)
-        task = PipelineTask(tokenizer, null=settings.null, window=window, longest=_longest(folder))
+        longest = _longest(folder)
+        task = PipelineTask(tokenizer, null=settings.null, window=window, longest=longest, apart=settings.apart)
         self._runner = Runner(replace(loaded, task=task), limits=LIMITS)
         self._defaults = change(Options(), defaults)
 

@@ -19,8 +19,9 @@ from tokenizers import Tokenizer
 from trifold.task import Arrays, Encoded, Limits
 from trifold.tasks.qa.boundaries import Positions
 from trifold.tasks.qa.pipeline_inputs import Options, PipelineInputError, Sample, to_sample
+from trifold.tasks.qa.settings import Apart
 from trifold.tasks.qa.tokens import Ids, QaTokenizer
-from trifold.tasks.qa.windows import window_unit
+from trifold.tasks.qa.windows import unit_apart, window_unit
 
 __all__ = ["PipelineTask", "Tokens", "Windows", "find_answers", "lay_windows", "merge_spans", "score_spans"]
 
@@ -64,16 +65,21 @@ class PipelineTask:
     """Reads windows as the removed pipeline did; a reply is its list of answers.
 
     window: tokens of a window unless a call says otherwise. longest: what the model can read at most, where known.
+    apart: for a reader whose lower layers read question and passage apart.
     """
 
     name = "qa"
 
-    def __init__(self, tokenizer: Tokenizer, *, null: bool, window: int, longest: int | None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, null: bool, window: int, longest: int | None, apart: Apart | None = None
+    ) -> None:
         self._own = QaTokenizer(tokenizer)
         self._tokenizer = tokenizer
         self._null = null
         self._window = window
-        self._longest = longest
+        # The passage's positions begin behind room for a question, however short that is.
+        self._longest = longest if longest is None or apart is None else longest - apart.position
+        self._apart = apart
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> _Request:
         sample, options = to_sample(raw["item"], limits), raw["options"]
@@ -87,7 +93,10 @@ class PipelineTask:
     def encode(self, request: _Request) -> Encoded:
         ids = request.tokens.ids
         frame = self._own.frame
-        return Encoded([window_unit(frame, request.question, ids[i : i + n]) for i, n in request.windows.places])
+        parts = [ids[i : i + n] for i, n in request.windows.places]
+        if (apart := self._apart) is None:
+            return Encoded([window_unit(frame, request.question, part) for part in parts])
+        return Encoded([unit_apart(frame, request.question, part, apart.position) for part in parts])
 
     def decode(self, request: _Request, memo: None, outputs: Sequence[Arrays]) -> list[dict[str, Any]]:
         text, options = request.sample.context_text, request.options
