@@ -3,7 +3,7 @@
     python benchmarks/training.py [--rounds 5] [--batches 8]
 
 Batches of 32 windows of the general questions that come with trifold, forward and backward, in bf16 where the processor
-multiplies it fast.
+multiplies it fast. --give-back leaves the C library's allocator as it is.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from trifold.tasks.qa.task import QaTask
 from trifold.tasks.qa.training.general import general_questions
 from trifold.tasks.qa.training.network import Network, bf16_is_fast
 from trifold.training.batches import bucketed
+from trifold.training.memory import keep_memory
 
 BATCH = 32
 
@@ -29,7 +30,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--give-back", action="store_true")
     options = parser.parse_args()
+    if not options.give_back:
+        keep_memory()
     folder = find("default")
     task = open_model(folder).task
     assert isinstance(task, QaTask)

@@ -4,10 +4,7 @@
 
 It goes on from the weights of the trial, `default@0`, which are looked for beside TRIFOLD_DATA. Takes hours: the card
 says how many on which processor. What is trained is kept in --work, so that a training that was stopped goes on with
---resume, and one that is over is not begun again. --quick measures on 300 questions of each file. An allocator that
-keeps its memory saves a fifth of the time:
-
-    LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always python recipes/default_1.py
+--resume, and one that is over is not begun again. --quick measures on 300 questions of each file.
 """
 
 from __future__ import annotations

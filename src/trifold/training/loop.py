@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from trifold.errors import EngineError
 from trifold.task import Progress, no_progress
 from trifold.training.checkpoints import Checkpoint, Checkpoints
+from trifold.training.memory import keep_memory
 
 if TYPE_CHECKING:
     import torch
@@ -109,6 +110,7 @@ def train(
     """
     import torch
 
+    keep_memory()
     weights = learner.trainable()
     optimiser = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
     found = checkpoints.newest() if resume else None
