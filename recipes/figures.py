@@ -21,6 +21,7 @@ from trifold.tasks.qa.reader import Reader
 DEV = [  # file, always answering, precision
     ("squad-dev-v1.1.json.gz", True, "int8"),
     ("squad-dev-v2.0.json.gz", False, "int8"),
+    ("natural-questions-dev.jsonl.gz", True, "int8"),
     ("natural-questions-dev.jsonl.gz", False, "int8"),
     ("privacy-policies-dev.jsonl.gz", True, "int8"),
 ]

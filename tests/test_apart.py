@@ -160,7 +160,7 @@ def test_states_are_bounded_and_answers_do_not_depend_on_it(loaded: Loaded, monk
 
 
 def test_the_pipeline_reads_it_too(folder: Path, loaded: Loaded) -> None:
-    """It computes the same windows, from the same states of a passage; positions behind the last are refused."""
+    """It computes the same windows, from the same states of a passage, and none reaches behind the last position."""
     pipe = QuestionAnsweringPipeline(loaded, folder)
     (row,) = rows(passages=1, questions=1)
     found = pipe(question=row["question"], context=row["passage"])
@@ -170,8 +170,12 @@ def test_the_pipeline_reads_it_too(folder: Path, loaded: Loaded) -> None:
     assert states().misses == 1, "the reader laid the passage out otherwise than the pipeline"
     windows = pipe(question="who?", context=text(3, 150), max_seq_len=64, doc_stride=8)
     assert text(3, 150)[windows["start"] : windows["end"]] == windows["answer"]
-    with pytest.raises(InvalidInput, match="reads at most"):
-        pipe(question="who?", context=text(3, 150), max_seq_len=_longest(folder))
+    longest = _longest(folder)
+    assert longest == 128
+    full = pipe(question="who?", context=text(3, 150), max_seq_len=longest)
+    assert text(3, 150)[full["start"] : full["end"]] == full["answer"]
+    with pytest.raises(InvalidInput, match="reads at most 128 tokens"):
+        pipe(question="who?", context=text(3, 150), max_seq_len=longest + 1)
 
 
 def test_the_graphs_compute_what_the_network_learns(folder: Path, loaded: Loaded) -> None:

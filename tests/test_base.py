@@ -35,7 +35,7 @@ def test_an_encoder_is_a_base(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_models_of_ones_own_are_bases(home: Path) -> None:
     base = base_of("default")
-    assert (base.name, base.version, base.license) == ("default", "0", "Apache-2.0")
+    assert (base.name, base.version, base.license) == ("default", "1", "Apache-2.0")
     assert base.settings is not None
     assert base.settings.null
     assert (base.path / "model.safetensors").is_file()

@@ -77,8 +77,7 @@ class PipelineTask:
         self._tokenizer = tokenizer
         self._null = null
         self._window = window
-        # The passage's positions begin behind room for a question, however short that is.
-        self._longest = longest if longest is None or apart is None else longest - apart.position
+        self._longest = longest
         self._apart = apart
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> _Request:
@@ -86,7 +85,11 @@ class PipelineTask:
         question = self._own.question(sample.question_text)
         tokens = _tokens(self._tokenizer, sample.context_text)
         frame = self._own.frame
-        places = lay_windows(len(tokens.ids), len(question) + frame.size, self._length(options), options.doc_stride)
+        length, taken = self._length(options), len(question) + frame.size
+        if self._apart is not None and self._longest is not None:
+            # The passage's positions begin behind room for a question, however short that is.
+            taken = max(taken, length - (self._longest - self._apart.position - len(frame.after)))
+        places = lay_windows(len(tokens.ids), taken, length, options.doc_stride)
         offset = len(frame.before) + len(question) + len(frame.between)
         return _Request(sample, options, question, tokens, Windows(places, offset))
 
