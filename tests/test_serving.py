@@ -115,7 +115,7 @@ def test_kserve_takes_tensors_of_strings(server: Serving) -> None:
         {"name": "passage", "shape": [2, 1], "datatype": "BYTES", "data": [[ASK["passage"]], [ASK["passage"]]]},
     ]
     body = {"id": "7", "inputs": inputs, "parameters": {"always_answer": True}, "outputs": [{"name": "answer"}]}
-    status, found, _ = post(server, "/v2/models/default/versions/0/infer", body)
+    status, found, _ = post(server, "/v2/models/default/versions/1/infer", body)
     assert status == 200
     assert (found["id"], found["model_version"]) == ("7", "0")
     assert found["outputs"] == [{"name": "answer", "datatype": "BYTES", "shape": [2], "data": ["Ada Lovelace", "1843"]}]
