@@ -55,7 +55,7 @@ openapi: $(VENV)/.dev
 	$(BIN)/python recipes/openapi.py
 
 model: $(VENV)/.dev
-	$(BIN)/python recipes/default_0.py
+	$(BIN)/python recipes/default_1.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("trifold needs Python 3.11 or newer; name one: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'

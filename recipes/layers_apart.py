@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=16_000)
     parser.add_argument("--measured", type=int, default=1_500)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
-    parser.add_argument("--teacher", type=Path, default=here / "src/trifold/models/embedded/default@0")
+    parser.add_argument("--teacher", type=Path, default=root.parent / "models" / "minilm-squad-trial")
     parser.add_argument("--begin", type=Path, help="a student to go on with, on other questions")
     parser.add_argument("--weights", type=Path, help="a checkpoint that was trained already")
     parser.add_argument("--data", type=Path, default=root / "qa")

@@ -23,13 +23,13 @@ from trifold import (
 from trifold.remote.retries import Retries
 
 QUICK = Retries(times=5, first_wait=0.005, longest_wait=0.02)
-MODEL = {"name": "default", "version": "default@0", "task": "qa", "precision": "int8", "sha256": "ab", "default": True}
+MODEL = {"name": "default", "version": "default@1", "task": "qa", "precision": "int8", "sha256": "ab", "default": True}
 PASSAGE = "The report was written by Ada Lovelace in 1843."
 
 
 def answered(question: str, **more: Any) -> dict[str, Any]:
     answer = {"text": "Ada", "start": 26, "end": 29, "score": 0.75, "passage": 0}
-    return {"question": question, "answers": [answer], "no_answer_score": 0.125, "model": "default@0", **more}
+    return {"question": question, "answers": [answer], "no_answer_score": 0.125, "model": "default@1", **more}
 
 
 def refused(word: str, message: str = "No.", **more: str) -> dict[str, str]:

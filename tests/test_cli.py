@@ -40,7 +40,7 @@ def test_ask_as_json(run: Run) -> None:
     assert (answer["text"], answer["start"], answer["end"], answer["passage"]) == ("Ada Lovelace", 26, 38, 0)
     assert 0 < answer["score"] <= 1
     assert 0 <= record["no_answer_score"] <= 1
-    assert (record["model"], record["warnings"]) == ("default@0", [])
+    assert (record["model"], record["warnings"]) == ("default@1", [])
 
 
 def test_ask_says_that_the_passage_does_not_say(run: Run) -> None:
@@ -226,8 +226,8 @@ def test_check_reports_and_repairs(run: Run, tmp_path: Path) -> None:
 
 def test_models(run: Run) -> None:
     listed = json.loads(run("models", "list", "--json").stdout)
-    assert [model["model"] for model in listed] == ["default@0"]
-    assert "default@0" in run("models", "list").stdout
+    assert [model["model"] for model in listed] == ["default@1"]
+    assert "default@1" in run("models", "list").stdout
     shown = run("models", "show")
     assert shown.returncode == 0
     assert "SQuAD" in shown.stdout
@@ -280,7 +280,7 @@ def test_names_and_ids_are_shown_as_they_are(run: Run, tmp_path: Path) -> None:
         done = run("check", str(tmp_path / "d.jsonl"), *words)
         assert done.returncode == 3, done.stderr
         assert "\x1b" not in done.stdout
-    shutil.copytree(Path(trifold.__file__).parent / "models/embedded/default@0", tmp_path / "b[/x]")
+    shutil.copytree(Path(trifold.__file__).parent / "models/embedded/default@1", tmp_path / "b[/x]")
     assert run("models", "show", str(tmp_path / "b[/x]")).returncode == 0
 
 

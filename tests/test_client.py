@@ -65,7 +65,7 @@ def call(request: pytest.FixtureRequest, stub: Stub) -> Both:
 
 def test_a_question_and_its_typed_reply(call: Both, stub: Stub) -> None:
     found = call("ask", "who?", PASSAGE)
-    assert found == Reply("who?", (Answer("Ada", 26, 29, 0.75, 0),), 0.125, "default@0")
+    assert found == Reply("who?", (Answer("Ada", 26, 29, 0.75, 0),), 0.125, "default@1")
     (asked,) = stub.asked
     assert (asked.method, asked.path) == ("POST", "/v1/answer")
     assert asked.body["question"] == "who?"
@@ -155,7 +155,7 @@ def test_the_calls_are_those_of_a_reader() -> None:
 
 def test_the_models_of_a_service(call: Both, stub: Stub) -> None:
     stub.say(Says(record={"models": [MODEL, {**MODEL, "precision": None, "loaded": 1}]}), Says(record=MODEL))
-    expected = ServedModel("default", "default@0", "qa", "int8", "ab", True)
+    expected = ServedModel("default", "default@1", "qa", "int8", "ab", True)
     first, second = call("models")
     assert (first, second.precision) == (expected, None)
     assert call("model", "org/a model@2") == expected

@@ -148,7 +148,7 @@ def test_the_port_is_the_one_that_is_exposed(image: Image) -> None:
 def test_the_build_sees_what_it_needs_and_no_secrets(tmp_path: Path) -> None:
     seen = {path.as_posix() for path in context(ROOT)}
     assert {path.split("/")[0] for path in seen} == {"src", "pyproject.toml", "README.md", "LICENSE", "NOTICE"}
-    assert "src/trifold/models/embedded/default@0/model.safetensors" in seen
+    assert "src/trifold/models/embedded/default@1/model.safetensors" in seen
     shutil.copy(ROOT / ".dockerignore", tmp_path)
     for name in ("src/a.py", "src/a/__pycache__/a.pyc", "keys", "deploy/secrets/trifold/keys", ".git/config"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -162,7 +162,7 @@ def test_positions_as_javascript_counts_them_are_named() -> None:
 
 
 def test_the_file_is_squad_that_check_and_finetune_read(kept: Corrections, call: Call) -> None:
-    kept.add(checked(predicted={"text": "Ada", "score": 0.25}, model="default@0", note=" full name "))
+    kept.add(checked(predicted={"text": "Ada", "score": 0.25}, model="default@1", note=" full name "))
     kept.add(checked(question="Who is the mayor of Paris?", answers=[]))
     kept.add(checked(question="When?", answers=[answer(ADA, "in 1843"), answer(ADA, "1843")]))
     kept.add(checked(passage="Another text.", answers=[answer("Another text.", "text")]))
@@ -172,7 +172,7 @@ def test_the_file_is_squad_that_check_and_finetune_read(kept: Corrections, call:
     assert [len(article["paragraphs"]) for article in (first, second)] == [1, 1]
     entry = first["paragraphs"][0]["qas"][0]
     assert entry["answers"] == [{"text": "Ada Lovelace", "answer_start": 26}]
-    assert (entry["predicted"], entry["model"]) == ({"text": "Ada", "score": 0.25}, "default@0")
+    assert (entry["predicted"], entry["model"]) == ({"text": "Ada", "score": 0.25}, "default@1")
     assert (entry["note"], entry["revision"], entry["is_impossible"]) == ("full name", 1, False)
     assert first["paragraphs"][0]["qas"][1]["is_impossible"]
     code, out, _ = call("check", str(kept.file.path), "--json")

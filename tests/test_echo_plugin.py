@@ -24,7 +24,7 @@ def test_it_runs_on_a_model_of_its_own(run: Run, home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert '"echo": "a longer text of several units"' in done.stdout
     listed = json.loads(run("models", "list", "--json").stdout)
-    assert {"default@0", "echo@0"} <= {model["model"] for model in listed}
+    assert {"default@1", "echo@0"} <= {model["model"] for model in listed}
 
 
 @pytest.mark.usefixtures("echo_plugin")

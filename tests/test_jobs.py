@@ -247,7 +247,7 @@ def test_the_questions_of_an_article() -> None:
 
 FACTS = {
     "input": [{"file": "a.jsonl", "sha256": "0" * 64}],
-    "model": {"name": "default@0"},
+    "model": {"name": "default@1"},
     "options": {"--set": {"top_k": 1}},
 }
 
@@ -286,7 +286,7 @@ def test_a_journal_keeps_what_is_done(tmp_path: Path) -> None:
     [
         ({"input": [{"file": "a.jsonl", "sha256": "1" * 64}]}, r"input a.jsonl sha256 was 0000"),
         ({"input": []}, "input was"),
-        ({"model": {"name": "mine@1"}}, "model name was default@0, is mine@1"),
+        ({"model": {"name": "mine@1"}}, "model name was default@1, is mine@1"),
         ({"options": {"--set": {"top_k": 2}}}, "options --set top_k was 1, is 2"),
         ({"options": {"--set": {}}}, "options --set top_k was 1, is not given"),
     ],

@@ -33,13 +33,13 @@ def test_names_versions_and_paths(home: Path) -> None:
     assert find("mine@2").version == "mine@2"
     assert find(str(home / "other@1")).version == "other@1"
     names = [m.version for m in listed() if not isinstance(m, Exception)]
-    assert names == ["default@0", "mine@2", "mine@10", "other@1"]
+    assert names == ["default@1", "mine@2", "mine@10", "other@1"]
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("nothing", r"no model is called 'nothing' \(there are: default@0\)"),
+        ("nothing", r"no model is called 'nothing' \(there are: default@1\)"),
         ("default@99", "no model is called 'default@99'"),
         ("./no/where", "no model folder at './no/where'"),
         ("owner/model", "owner/model is not in the local cache"),

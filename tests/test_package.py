@@ -27,7 +27,7 @@ def test_the_wheel_carries_the_model_and_stays_small(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.stat().st_size < 95_000_000
     names = set(zipfile.ZipFile(wheel).namelist())
-    model = "trifold/models/embedded/default@0"
+    model = "trifold/models/embedded/default@1"
     for name in ("trifold.json", "model.int8.onnx", "model.fp32.onnx", "model.safetensors", "tokenizer.json"):
         assert f"{model}/{name}" in names
     assert "trifold/py.typed" in names

@@ -31,7 +31,7 @@ EVIL = "<script>alert(1)</script>\"'&\x00\x1b[31m\u202e[/red]\ud800"
 FACTS: dict[str, Any] = {
     "title": "privacy",
     "model": "privacy@1",
-    "base": "default@0",
+    "base": "default@1",
     "arguments": {"seed": 0},
     "seconds": 90.0,
     "data": [{"file": "train.jsonl", "role": "training", "rows": 300, "sha256": "ab" * 32}],

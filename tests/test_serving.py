@@ -253,7 +253,7 @@ def test_a_model_is_exchanged_under_load_without_a_failed_request(tmp_path: Path
             refused, _, _ = post(
                 server, "/v1/models/default", {"model": "x"}, method="PUT", X_API_Key="alice-key-0123456789"
             )
-            for model in (str(other), "default@0", str(other)):
+            for model in (str(other), "default@1", str(other)):
                 status, record, _ = post(server, "/v1/models/default", {"model": model}, method="PUT", **administrator)
                 assert status == 200
                 time.sleep(0.4)
@@ -266,7 +266,7 @@ def test_a_model_is_exchanged_under_load_without_a_failed_request(tmp_path: Path
         assert (refused, added, removed) == (403, 201, 204)
         assert record["version"] == "other@1"
         assert {status for status, _ in seen} == {200}
-        assert {model for _, model in seen} == {"default@0", "other@1"}
+        assert {model for _, model in seen} == {"default@1", "other@1"}
 
 
 _OTHERWISE = {"open_": "open", "no_docs": "docs", "no_web": "web", "no_corrections": "keep_corrections"}

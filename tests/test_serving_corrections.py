@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
     "passage": ADA,
     "answers": [{"text": "Ada Lovelace", "start": 26, "end": 38}],
     "predicted": {"text": "Ada", "score": 0.3},
-    "model": "default@0",
+    "model": "default@1",
 }
 ALL = "/v1/corrections"
 ADMIN, USER = "a-key-of-an-administrator", "a-key-of-somebody"
@@ -367,7 +367,7 @@ def test_the_client_corrects(server: Serving) -> None:
     with trifold.Client(server.url) as client:
         reply = client.ask("Who wrote it?", ADA)
         made = client.correct("Who, says the client?", ADA, [reply.answers[0], (26, 29)], reply=reply, note="either")
-        assert (made.answers, made.revision, made.model, made.note) == (((26, 38), (26, 29)), 1, "default@0", "either")
+        assert (made.answers, made.revision, made.model, made.note) == (((26, 38), (26, 29)), 1, "default@1", "either")
         assert made.predicted == "Ada Lovelace"
         assert list(client.corrections("SAYS THE CLIENT")) == [made]
         silent = client.correct("Who, says the client?", ADA, [])
@@ -396,15 +396,15 @@ def test_a_conflict_is_one_for_clients_too() -> None:
 
 def test_a_model_says_what_it_is(server: Serving) -> None:
     status, _, card = server.get("/v1/models/default/card")
-    assert (status, card["name"], card["version"], card["task"]) == (200, "default", "default@0", "qa")
-    assert "# default@0" in card["card"]
+    assert (status, card["name"], card["version"], card["task"]) == (200, "default", "default@1", "qa")
+    assert "# default@1" in card["card"]
     facts = card["facts"]
     assert facts["license"] == "Apache-2.0"
     assert facts["task_settings"]["window"] == {"length": 384, "stride": 128}
     assert facts["files"]["model.int8.onnx"]["bytes"] > 1_000_000
     assert {metric["data"] for metric in facts["metrics"]} >= {"squad-dev-v1.1.json.gz", "squad-dev-v2.0.json.gz"}
     assert all(len(metric["reliability"]) == 15 for metric in facts["metrics"])
-    assert server.get("/v1/models/default@0/card")[2] == card
+    assert server.get("/v1/models/default@1/card")[2] == card
     assert server.get("/v1/models/nobody/card")[2]["error_type"] == "model_not_found"
 
 

@@ -89,7 +89,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for the model that comes with the package, for tests that would lose it if the code were wrong."""
     monkeypatch.setattr(registry, "_EMBEDDED", tmp_path / "embedded")
-    return qa_folder(tmp_path / "embedded" / "default@0", {}).path
+    return qa_folder(tmp_path / "embedded" / "default@1", {}).path
 
 
 def test_each_version_gets_the_next_number(home: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_version_is_seen_when_it_is_whole_and_not_before(home: Path) -> None:
         assert draft.path.is_relative_to(home)
         with pytest.raises(ModelNotFound):
             find("mine")
-        assert all(str(model.path).endswith("default@0") for model in listed() if isinstance(model, ModelFolder))
+        assert all(str(model.path).endswith("default@1") for model in listed() if isinstance(model, ModelFolder))
     assert (draft.target, find("mine").path) == (home / "mine@1", home / "mine@1")
     assert left(home) == ["mine@1"]
     find("mine").verify()
@@ -230,7 +230,7 @@ def test_remove_takes_exactly_one(home: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        ("default@0", "comes with trifold and cannot be removed"),
+        ("default@1", "comes with trifold and cannot be removed"),
         ("default", "expected the full name of one version"),
         ("mine", "expected the full name of one version"),
         ("mine@", "expected the full name of one version"),
@@ -273,7 +273,7 @@ def test_a_damaged_version_can_be_removed(home: Path) -> None:
 
 
 FIRST: dict[str, Any] = {
-    "base": {"name": "default@0", "license": "Apache-2.0"},
+    "base": {"name": "default@1", "license": "Apache-2.0"},
     "training": {"arguments": {"learning_rate": 1e-4, "epochs": 2}, "seed": 0},
     "data": [{"file": "a.jsonl", "rows": 300, "sha256": "0" * 64}],
     "task_settings": {"calibration": {"answer": {"slope": 0.5}}},
@@ -354,11 +354,11 @@ def test_diff_shows_both_sides(call: Call) -> None:
 def test_list_and_show_tell_where_a_model_comes_from(home: Path, call: Call) -> None:
     with adding("mine") as draft:
         (draft.path / "report.html").write_text("<p>better</p>")
-        fill(draft, base={"name": "default@0"}, created="2026-02-03T04:05:06+00:00")
+        fill(draft, base={"name": "default@1"}, created="2026-02-03T04:05:06+00:00")
     _, out, _ = call("models", "list")
-    assert ["mine@1", "qa", "fp32", "0", "MB", "default@0", "2026-02-03"] in [line.split() for line in out.splitlines()]
+    assert ["mine@1", "qa", "fp32", "0", "MB", "default@1", "2026-02-03"] in [line.split() for line in out.splitlines()]
     facts = json.loads(call("models", "list", "--json")[1])[-1]
-    assert (facts["model"], facts["base"], facts["made"]) == ("mine@1", "default@0", "2026-02-03")
+    assert (facts["model"], facts["base"], facts["made"]) == ("mine@1", "default@1", "2026-02-03")
     assert f"Before and after: {home / 'mine@1' / 'report.html'}" in call("models", "show", "mine")[1].replace("\n", "")
     assert "report.html" not in call("models", "show", "default")[1]
 
@@ -401,7 +401,7 @@ def test_remove_asks_where_somebody_can_answer(home: Path, run: Run) -> None:
 
 def test_remove_without_asking(home: Path, embedded: Path, call: Call) -> None:
     added("mine")
-    assert call("models", "remove", "default@0", "--yes")[0] == 2
+    assert call("models", "remove", "default@1", "--yes")[0] == 2
     find("default").verify()
     assert call("models", "remove", "mine", "--yes")[0] == 2
     assert call("models", "remove", "mine@1", "--yes") == (0, "mine@1 is removed.\n", "")

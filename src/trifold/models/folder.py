@@ -61,7 +61,7 @@ class ModelFolder:
 
     @property
     def version(self) -> str:
-        """The full name of this version, such as `default@0`."""
+        """The full name of this version, such as `default@1`."""
         return f"{self.manifest['name']}@{self.manifest['version']}"
 
     @property

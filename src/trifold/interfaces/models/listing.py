@@ -63,7 +63,7 @@ def list_models(host: Host, as_json: bool) -> None:
     epilog="""\b
 Examples:
   trifold models show default
-  trifold models show default@0 --json""",
+  trifold models show default@1 --json""",
 )
 @click.argument("model", default="default")
 @click.option("--json", "as_json", is_flag=True, help="Print the model's trifold.json.")

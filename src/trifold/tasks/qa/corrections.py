@@ -72,7 +72,7 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "passage": _REPORT,
         "answers": [{"text": "Ada Lovelace", "start": 26, "end": 38}],
         "predicted": {"text": "Ada", "score": 0.31},
-        "model": "default@0",
+        "model": "default@1",
         "note": "The full name.",
     },
     "The passage does not say": {"question": "Who is the mayor of Paris?", "passage": _REPORT, "answers": []},

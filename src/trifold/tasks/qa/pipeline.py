@@ -64,7 +64,7 @@ class QuestionAnsweringPipeline:
 
     @property
     def model(self) -> str:
-        """The model's version, such as `default@0`."""
+        """The model's version, such as `default@1`."""
         return self.reader.model
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

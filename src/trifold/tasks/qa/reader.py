@@ -39,7 +39,7 @@ class Reader:
 
     @property
     def model(self) -> str:
-        """The model's version, such as `default@0`."""
+        """The model's version, such as `default@1`."""
         return self.task.version
 
     def ask(
