@@ -54,7 +54,8 @@ def main() -> None:
     write(
         options.out / "calibration.jsonl.gz",
         [
-            # As default@0 was calibrated: which answered questions of SQuAD it was trained on is not known.
+            # No answered questions of SQuAD: the files were drawn when it was not known which of them the embedded
+            # model had been taught. Models that exist were calibrated with these.
             *answered,
             *off_topic(apart),
             *(e for e in drawn(parts["calibration"], 2, 0, 1, chance) if not e.golds),

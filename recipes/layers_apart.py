@@ -135,7 +135,6 @@ def first_unit(task: QaTask, example: Example) -> Unit:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(os.environ.get("TRIFOLD_DATA") or "../shared/data")
-    here = Path(__file__).parents[1]
     parser.add_argument("--layers", type=int, required=True)
     parser.add_argument("--questions", type=int, default=16_000)
     parser.add_argument("--measured", type=int, default=1_500)
