@@ -62,6 +62,9 @@ WATCHED = 1500
 QUANTISED_ON, FORMS_ASKED = 300, 1500
 ELSEWHERE = "squad-dev-v1.1.json.gz"
 SQUAD_EACH, STRANGERS = 1500, 400
+THRESHOLD = 0.5
+"""Silent where silence is likelier than not. The threshold of the best F1 (0.40) silenced too many plain questions: F1
+with and without an answer were 59 and 75 on titles held out, with this one 64 and 65."""
 
 
 def divided(work: Path, data: Path, trial: Path) -> Path:
@@ -172,7 +175,7 @@ def publish(folder: Path, options: argparse.Namespace, taught: Lessons, terminal
     names: dict[str, Any] = {"task": "qa", "name": "default", "version": "1", "graphs": graphs}
     raw = write_manifest(folder, {**names, "task_settings": SETTINGS.to_dict()})
     with terminal.progress("calibrate") as progress:
-        calibration = fit_calibration(open_model(raw), to_calibrate(taught), progress=progress)
+        calibration = fit_calibration(open_model(raw), to_calibrate(taught), progress=progress, threshold=THRESHOLD)
     calibrated = replace(SETTINGS, calibration=calibration).to_dict()
     written = write_manifest(folder, {**names, "task_settings": calibrated})
     metrics, failing = on_dev(written, data, limit, terminal)

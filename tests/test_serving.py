@@ -117,7 +117,7 @@ def test_kserve_takes_tensors_of_strings(server: Serving) -> None:
     body = {"id": "7", "inputs": inputs, "parameters": {"always_answer": True}, "outputs": [{"name": "answer"}]}
     status, found, _ = post(server, "/v2/models/default/versions/1/infer", body)
     assert status == 200
-    assert (found["id"], found["model_version"]) == ("7", "0")
+    assert (found["id"], found["model_version"]) == ("7", "1")
     assert found["outputs"] == [{"name": "answer", "datatype": "BYTES", "shape": [2], "data": ["Ada Lovelace", "1843"]}]
     status, found, _ = post(server, "/v2/models/default/infer", {"inputs": inputs[:1]})
     assert (status, found["error_type"]) == (422, "invalid_input")

@@ -47,34 +47,46 @@ class _Seen:
 
 
 def fit_calibration(
-    loaded: Loaded, domain: Sequence[Example], general: Sequence[Example] = (), progress: Progress = no_progress
+    loaded: Loaded,
+    domain: Sequence[Example],
+    general: Sequence[Example] = (),
+    progress: Progress = no_progress,
+    *,
+    threshold: float | None = None,
 ) -> Calibration:
     """Platt scaling of the answers' and the null's log-odds, and the thresholds with the best F1.
 
     domain: from the training data, with and without an answer, in the proportion that scores shall be right for.
     general: other questions, for what too few rows of the domain cannot tell: they are the prior of the answers'
     scores, and weigh as much as the domain for the null. Of either, both kinds should come from like texts, or
-    the null learns to tell the texts apart.
+    the null learns to tell the texts apart. threshold: of silence, instead of the one with the best F1.
     """
     own = _observe(loaded, domain, lambda done, _: progress(done, len(domain) + len(general)))
     if not general:
-        return _calibration(own, np.ones(len(domain)), Platt(), _WEAK)
+        return _calibration(own, np.ones(len(domain)), Platt(), _WEAK, threshold=threshold)
     other = _observe(loaded, general, lambda done, _: progress(len(domain) + done, len(domain) + len(general)))
     prior = fit_platt(other.odds, other.windows[other.row], other.right, ridge=_WEAK)
     both = _Seen(*(np.concatenate([getattr(s, n) for s in (own, other)]) for n in _Seen.__slots__))
     both.row[len(own.row) :] += len(domain)
     half = len(both.windows) / 2
     weight = np.repeat([half / len(domain), half / len(general)], [len(domain), len(general)])
-    return _calibration(both, weight, prior, _PRIOR, answers_of=len(domain))
+    return _calibration(both, weight, prior, _PRIOR, answers_of=len(domain), threshold=threshold)
 
 
 def _calibration(
-    seen: _Seen, weight: np.ndarray[Any, Any], prior: Platt, ridge: Sequence[float], answers_of: int | None = None
+    seen: _Seen,
+    weight: np.ndarray[Any, Any],
+    prior: Platt,
+    ridge: Sequence[float],
+    *,
+    answers_of: int | None = None,
+    threshold: float | None = None,
 ) -> Calibration:
     """weight: of each question for the null. answers_of: fit the answers to so many first questions only."""
     null = fit_platt(seen.null_odds, seen.windows, seen.silent, weight=weight, ridge=_WEAK)
     probability = np.array([null(z, int(n)) for z, n in zip(seen.null_odds, seen.windows, strict=True)])
-    threshold = fit_threshold(probability, seen.earned * weight, seen.silent * weight)
+    if threshold is None:
+        threshold = fit_threshold(probability, seen.earned * weight, seen.silent * weight)
     # An answer's score is read where an answer is given: it is fitted on those replies.
     own = seen.row < (len(seen.windows) if answers_of is None else answers_of)
     given = own & (probability[seen.row] <= threshold)
