@@ -177,7 +177,7 @@ def test_everything_goes_by_keyboard(visit: Visit) -> None:
     expect(asking.answer).to_be_visible()
     tab_to("question")
     page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("Who pays for the return postage?")
+    page.keyboard.type("Where is the service centre?")
     page.keyboard.press("Enter")
     expect(asking.history).to_have_count(2)
     tab_to("Yes, it is")
