@@ -122,7 +122,8 @@ def teach(work: Path, source: Path, taught: Lessons, terminal: Terminal, *, resu
 
         history = train(learner, plan, checkpoints, resume=resume, progress=progress, on_epoch=say)
     network.save(work / "trained")
-    (first, began), (last, ended) = times[0], times[-1]
+    # A training that was over before it was resumed has no pace of its own.
+    (first, began), (last, ended) = (times[0], times[-1]) if times else ((0, 0.0), (0, 0.0))
     hours = (ended - began) / max(last - first, 1) * plan.total / 3600
     facts = {
         "summary": f"{len(windows):,} windows of {len(taught.taught):,} questions, {EPOCHS:g} epochs in batches of "

@@ -9,6 +9,14 @@ import pytest
 
 from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
 from trifold.tasks.asr.matching.decipherment import decipher
+from trifold.tasks.asr.matching.skipgrams import (
+    SkipGrams,
+    _joined,
+    distance,
+    match_skipgrams,
+    skipgrams_of,
+    text_skipgrams,
+)
 from trifold.tasks.asr.text.ngrams import NGrams
 
 
@@ -73,3 +81,43 @@ def test_a_cipher_is_read_by_how_its_signs_follow_each_other() -> None:
     read = results[0].read(heard)
     right = np.mean([np.mean(a == np.array(b)) for a, b in zip(read, spoken, strict=True)])
     assert right > 0.95
+
+
+SENTENCES = [(0, 1, 2, 1), (2,), (1, 2), (0, 0, 2, 1, 2)]
+
+
+def test_the_skipgrams_of_certain_segments_are_those_of_the_text() -> None:
+    """Utterances shorter than reach and places are among them: nothing of one may be counted for another."""
+    import torch
+
+    reach, places = 2, 4
+    text = text_skipgrams(SENTENCES, 3, reach, places)
+    pairs = [(a, b) for s in SENTENCES for a, b in itertools.pairwise(s)]
+    assert text.pairs[0, 2, 1] == pytest.approx(pairs.count((2, 1)) / len(pairs))
+    assert text.positions[1, 0] == pytest.approx([0, 1 / 4, 3 / 4], abs=1e-6)
+    certain = [np.eye(3, dtype=np.float32)[list(s)] for s in SENTENCES]
+    shares, inside, first, last = _joined(certain, max(reach, places))
+    assert inside.sum() == sum(map(len, SENTENCES))
+    found = skipgrams_of(shares, first, last, reach, places)
+    assert np.allclose(found.pairs.numpy(), text.pairs, atol=1e-6)
+    assert np.allclose(found.positions.numpy(), text.positions, atol=1e-6)
+    wanted = SkipGrams(*(torch.from_numpy(part).float() for part in (text.pairs, text.positions)))
+    assert float(distance(found, wanted, 1.0)) == pytest.approx(0, abs=1e-5)
+
+
+def test_skipgrams_find_sounds_of_a_language_without_being_told() -> None:
+    chance = np.random.default_rng(0)
+    phones = 6
+    words = [tuple(chance.permutation(phones)[: chance.integers(2, 5)].tolist()) for _ in range(12)]
+    weights = chance.dirichlet(np.ones(12))
+
+    def sentences(count: int) -> list[tuple[int, ...]]:
+        return [sum((words[i] for i in chance.choice(12, 5, p=weights)), ()) for _ in range(count)]
+
+    spoken = sentences(150)
+    centres = chance.normal(size=(phones, 8))
+    heard = [(centres[list(s)] + 0.2 * chance.normal(size=(len(s), 8))).astype(np.float32) for s in spoken]
+    results = match_skipgrams(heard, sentences(600), phones, steps=150, rate=0.1, restarts=6)
+    assert [r.loss for r in results] == sorted(r.loss for r in results)
+    read = [results[0].logits(sounds).argmax(1) for sounds in heard]
+    assert np.mean(np.concatenate(read) == np.concatenate([np.array(s) for s in spoken])) > 0.9

@@ -122,3 +122,7 @@ def test_a_calibration_is_fitted_to_how_often_the_model_is_right(tmp_path: Path)
     silent = reader.ask("where?", "b d f")
     assert silent.answers == ()
     assert silent.score > 0.9
+    given = fit_calibration(loaded, examples, threshold=0.999)
+    assert given.threshold == 0.999
+    eager = Reader(replace(loaded, task=loaded.task.with_calibration(given)))
+    assert eager.ask("where?", "b d f").answers != (), "a given threshold of silence was not kept"

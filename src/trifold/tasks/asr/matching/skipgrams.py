@@ -64,8 +64,8 @@ def text_skipgrams(sentences: Sequence[Sequence[int]], symbols: int, reach: int,
 def skipgrams_of(shares: Tensor, first: Tensor, last: Tensor, reach: int, places: int) -> SkipGrams:
     """The expected skip-grams of segments, torch tensors.
 
-    shares: p(phone | segment), shape (N, V), utterances one after the other with at least `reach` rows of 0 between
-    them. first, last: rows of each utterance's first and last segment, shape (U,).
+    shares: p(phone | segment), shape (N, V), utterances one after the other with at least `reach` and `places` rows of
+    0 around each. first, last: rows of each utterance's first and last segment, shape (U,).
     """
     import torch
 
@@ -106,8 +106,7 @@ def match_skipgrams(
     """
     import torch
 
-    features, first, last = _joined(utterances, reach)
-    inside = features.abs().sum(1, keepdim=True) > 0
+    features, inside, first, last = _joined(utterances, max(reach, places))
     text = text_skipgrams(sentences, symbols, reach, places)
     wanted = SkipGrams(*(torch.from_numpy(part).float() for part in (text.pairs, text.positions)))
     found = []
@@ -137,8 +136,9 @@ def _cosine(steps: int, least: float = 0.05) -> Iterator[float]:
         yield least + (1 - least) * 0.5 * (1 + np.cos(np.pi * step / steps))
 
 
-def _joined(utterances: Sequence[Frames], gap: int) -> tuple[Tensor, Tensor, Tensor]:
-    """All segments in one table with rows of 0 around each utterance, and its first and last rows."""
+def _joined(utterances: Sequence[Frames], gap: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """All segments in one table with `gap` rows of 0 around each utterance, shape (N, D), which rows are segments,
+    bool, shape (N, 1), and the first and last rows of each utterance, shape (U,)."""
     import torch
 
     empty = np.zeros((gap, utterances[0].shape[1]), np.float32)
@@ -148,4 +148,8 @@ def _joined(utterances: Sequence[Frames], gap: int) -> tuple[Tensor, Tensor, Ten
         last.append(at + len(features) - 1)
         parts += [features, empty]
         at += len(features) + gap
-    return torch.from_numpy(np.concatenate(parts)), torch.tensor(first), torch.tensor(last)
+    table = torch.from_numpy(np.concatenate(parts))
+    inside = torch.zeros(len(table), 1, dtype=torch.bool)
+    for a, b in zip(first, last, strict=True):
+        inside[a : b + 1] = True
+    return table, inside, torch.tensor(first), torch.tensor(last)
