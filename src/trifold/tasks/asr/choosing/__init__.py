@@ -1,0 +1,1 @@
+"""Judging transcripts by the text alone, without a reference: what they look like beside what people write."""

@@ -1,0 +1,1 @@
+"""The words that speech recognition brings to the command line."""

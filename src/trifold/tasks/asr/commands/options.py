@@ -1,0 +1,54 @@
+"""Options that several commands of speech recognition share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from trifold.errors import UsageError
+
+if TYPE_CHECKING:
+    from trifold.tasks.asr.text.letters import Speller
+
+__all__ = ["json_option", "read_text", "text_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+_FILE = click.Path(path_type=Path)
+_TEXT = (
+    click.option("--text", type=_FILE, help="Sentences of the same language, one a line; not what is said."),
+    click.option("--letters", type=_FILE, help="A letter-to-sound table: letters, a tab, their phones."),
+    click.option("--dictionary", type=_FILE, help="A pronouncing dictionary: a word and its phones a line."),
+    click.option("--espeak", metavar="VOICE", help="A voice of espeak-ng, such as sw, that pronounces the text."),
+    click.option("--epitran", metavar="CODE", help="A language of epitran, such as swa-Latn, that does."),
+)
+
+
+def text_options(command: _Command) -> _Command:
+    """The options text, letters, dictionary, espeak and epitran, each None where it is not given; see `read_text`."""
+    for option in reversed(_TEXT):
+        command = option(command)
+    return command
+
+
+def read_text(
+    text: Path | None, letters: Path | None, dictionary: Path | None, espeak: str | None, epitran: str | None
+) -> tuple[tuple[str, ...], Speller] | None:
+    """The sentences that `text_options` name and what pronounces them; None where there is no text.
+
+    Raises UsageError where it is not clear how to pronounce it, or there is no text to pronounce; DataError,
+    MissingExtra.
+    """
+    from trifold.tasks.asr.text.reading import read_sentences, speller
+
+    if text is None:
+        if any(option is not None for option in (letters, dictionary, espeak, epitran)):
+            raise UsageError("--text: expected a text to pronounce, found none. Name it, or leave out how to.")
+        return None
+    sounding = speller(letters, dictionary, espeak, epitran)
+    return read_sentences(text), sounding

@@ -1,0 +1,1 @@
+"""Transcripts as files: a table, JSON lines, and TextGrids, written and read."""
