@@ -83,7 +83,15 @@ def make(squad: Path, folder: Path, hours: float, count: int, seed: int) -> None
         length = len(said.samples) / said.rate
         heard = phones(said)
         starts = " ".join(f"{start:.3f}" for _, start in heard)
-        fields = [path.stem, str(path), name, f"{length:.3f}", " ".join(known[i]), " ".join(p for p, _ in heard), starts]
+        fields = [
+            path.stem,
+            str(path),
+            name,
+            f"{length:.3f}",
+            " ".join(known[i]),
+            " ".join(p for p, _ in heard),
+            starts,
+        ]
         rows.append("\t".join(fields) + "\n")
         seconds += length
     (folder / "utterances.tsv").write_text("".join(rows), encoding="utf-8")

@@ -27,7 +27,8 @@ SILENT = Transcript("silent.flac", 2.5, ())
 def invented(seed: int) -> Transcript:
     """Phones and words as a recogniser leaves them: hops of 10 ms, float dust, pauses here and there."""
     chance = random.Random(seed)
-    tiers, at = [], 0.0
+    tiers: list[tuple[Heard, ...]] = []
+    at = 0.0
     for _ in range(2):
         at, found = 0.0, []
         for _ in range(chance.randrange(1, 12)):
@@ -36,7 +37,7 @@ def invented(seed: int) -> Transcript:
             found.append(Heard(chance.choice(['"', 'a""b', "ŋ͡m", "n", "!", "<exists>", "3", "\\"]), at, end, 1.0))
             at = end
         tiers.append(tuple(found))
-    return Transcript(f"r{seed}", at + 30, *tiers)
+    return Transcript(f"r{seed}", at + 30, tiers[0], tiers[1])
 
 
 def rounded(found: tuple[Heard, ...], digits: int) -> tuple[Heard, ...]:
@@ -45,9 +46,9 @@ def rounded(found: tuple[Heard, ...], digits: int) -> tuple[Heard, ...]:
 
 def test_json_lines_keep_everything(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    odd = replace(SILENT, audio="half \udcff\u2028.wav")
-    write_jsonlines(iter([FULL, SILENT, odd]), path)
-    assert read_jsonlines(path) == read_transcripts(path) == [FULL, SILENT, odd]
+    odd = [replace(SILENT, audio="half \udcff.wav"), replace(SILENT, audio="line\u2028\n.wav")]
+    write_jsonlines(iter([FULL, SILENT, *odd]), path)
+    assert read_jsonlines(path) == read_transcripts(path) == [FULL, SILENT, *odd]
     first = json.loads(path.read_text(encoding="utf-8").split("\n")[0])
     assert list(first) == ["audio", "seconds", "phones", "words", "model", "warnings"]
     assert first["phones"][1] == {"text": "á", "start": 0.2, "end": 0.305, "confidence": 0.5}
@@ -65,11 +66,17 @@ def test_a_table_has_a_line_for_each_phone_and_word(tmp_path: Path) -> None:
     assert (last.audio, last.phones, last.words) == ("d.wav", PHONES, ())
 
 
+def test_a_file_name_that_is_no_text_does_not_lose_the_table(tmp_path: Path) -> None:
+    write_tsv([replace(FULL, audio="half \udcff.wav")], tmp_path / "t")
+    assert read_tsv(tmp_path / "t")[0].audio == r"half \udcff.wav"
+
+
 def test_a_table_may_be_sorted_and_have_other_columns(tmp_path: Path) -> None:
     path = tmp_path / "t"
     rows = ["text\taudio\tnote\ttier\tend\tstart\tconfidence", "b\tx\t\tphone\t2\t1\t1", "a\tx\t\tphone\t1\t0\t0.5"]
-    path.write_bytes("\r\n".join(rows).encode("utf-16"))
-    assert read_transcripts(path) == [Transcript("x", 2.0, (Heard("a", 0, 1, 0.5), Heard("b", 1, 2, 1)))]
+    for encoding in ("utf-16", "utf-8-sig"):
+        path.write_bytes("\r\n".join(rows).encode(encoding))
+        assert read_transcripts(path) == [Transcript("x", 2.0, (Heard("a", 0, 1, 0.5), Heard("b", 1, 2, 1)))]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -107,6 +114,13 @@ def test_intervals_of_a_textgrid_tile_the_recording(tmp_path: Path) -> None:
     assert (back.audio, back.seconds, [w.text for w in back.words]) == ("b c", 0.8, ["wá", '"so"\t#1!'])
     assert parse(textgrid(SILENT), "")[1][0].intervals == ((0, 2.5, ""),)
     assert read_textgrid_of(SILENT, tmp_path) == SILENT
+
+
+def test_what_overlaps_is_cut_and_what_lasts_no_time_left_out() -> None:
+    phones = (Heard("a", 0, 0.3, 1), Heard("b", 0.2, 0.5, 1), Heard("c", 0.5, 0.5, 1), Heard("d", 0.9, 1.2, 1))
+    seconds, (tier,) = parse(textgrid(Transcript("x", 1.0, phones)), "here")
+    assert seconds == 1.2
+    assert tier.intervals == ((0, 0.3, "a"), (0.3, 0.5, "b"), (0.5, 0.9, ""), (0.9, 1.2, "d"))
 
 
 def read_textgrid_of(transcript: Transcript, folder: Path) -> Transcript:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trifold.tasks.asr.checking.recordings import Recordings
     from trifold.tasks.asr.checking.wording import Wording
 
-__all__ = ["check"]
+__all__ = ["check", "show_findings"]
 
 _STOPPED = 2
 _MARKS = {"stop": "[bold red]stop[/]", "warning": "[yellow]warning[/]", "note": "[cyan]note[/]"}
@@ -78,7 +78,7 @@ def check(
         )
     else:
         _print_counts(host.out, recordings, wording)
-        _print_findings(host.out, found)
+        show_findings(host.out, found)
         _print_verdict(host.out, found, fit(found))
     return 0 if fit(found) else _STOPPED
 
@@ -131,7 +131,8 @@ def _text_rows(wording: Wording) -> list[tuple[str, str]]:
     ]
 
 
-def _print_findings(console: Console, found: Sequence[Finding]) -> None:
+def show_findings(console: Console, found: Sequence[Finding]) -> None:
+    """Each with its remedy, coloured by its level."""
     from rich.padding import Padding
     from rich.text import Text
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 __all__ = ["BoundaryScore", "score_boundaries"]
 
 TOLERANCE = 0.020
+_ROUNDING = 1e-6
+"""Boundaries that are apart by the tolerance count as matched, however their seconds are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def score_boundaries(
 ) -> BoundaryScore:
     """Match the boundaries of each (reference, found), seconds in ascending order, each to one at most."""
     wanted = found = matched = 0
+    tolerance += _ROUNDING
     for reference, hypothesis in pairs:
         wanted += len(reference)
         found += len(hypothesis)

@@ -19,7 +19,7 @@ from trifold.tasks.asr.matching.chains import Chain, Lengths, Table, best_paths,
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["STATES", "PhoneModel", "Spoken", "first_model", "improved"]
+__all__ = ["STATES", "PhoneModel", "Spoken", "first_model", "improved", "phone_chain", "spoken_of"]
 
 STATES = 3
 """A phone lasts at least so many frames."""
@@ -51,17 +51,7 @@ class PhoneModel:
 
     def chain(self) -> Chain:
         """The chain of all states."""
-        phones = len(self.bigrams.initial)
-        states = phones * STATES
-        begins, ends = np.arange(phones) * STATES, np.arange(phones) * STATES + STATES - 1
-        initial, following, finals = np.zeros(states), np.diag(self.stays), np.zeros(states)
-        initial[begins] = self.bigrams.initial
-        inner = np.setdiff1d(np.arange(states), ends)
-        following[inner, inner + 1] = 1 - self.stays[inner]
-        leaves = 1 - self.stays[ends]
-        following[np.ix_(ends, begins)] += leaves[:, None] * self.bigrams.following
-        finals[ends] = leaves * self.bigrams.ends
-        return Chain(initial, following, finals)
+        return phone_chain(self.stays, self.bigrams)
 
     def read(self, utterances: Sequence[Frames]) -> list[list[Spoken]]:
         """The likeliest phones of each utterance with their times."""
@@ -69,7 +59,7 @@ class PhoneModel:
         found: list[list[Spoken]] = [[] for _ in utterances]
         for indices, lengths, scores in self._batches(utterances):
             for i, path in zip(indices, best_paths(chain, scores, lengths), strict=True):
-                found[i] = _spoken(path)
+                found[i] = spoken_of(path)
         return found
 
     def _batches(self, utterances: Sequence[Frames]) -> Iterator[tuple[list[int], Lengths, Table]]:
@@ -83,6 +73,30 @@ class PhoneModel:
             for row, i in zip(scores, indices, strict=True):
                 row[: len(utterances[i])] = self.scale * self.sounds.scores(utterances[i])
             yield indices, lengths, scores
+
+
+def phone_chain(stays: Table, bigrams: Chain) -> Chain:
+    """The chain of all states of all phones. stays: p(the same state again), shape (S,)."""
+    phones = len(bigrams.initial)
+    states = phones * STATES
+    begins, ends = np.arange(phones) * STATES, np.arange(phones) * STATES + STATES - 1
+    initial, following, finals = np.zeros(states), np.diag(stays), np.zeros(states)
+    initial[begins] = bigrams.initial
+    inner = np.setdiff1d(np.arange(states), ends)
+    following[inner, inner + 1] = 1 - stays[inner]
+    leaves = 1 - stays[ends]
+    following[np.ix_(ends, begins)] += leaves[:, None] * bigrams.following
+    finals[ends] = leaves * bigrams.ends
+    return Chain(initial, following, finals)
+
+
+def spoken_of(path: np.ndarray[Any, np.dtype[np.int64]]) -> list[Spoken]:
+    """Phones of a path of states: a new one begins wherever the first state is entered from another."""
+    phone, place = path // STATES, path % STATES
+    begins = np.ones(len(path), bool)
+    begins[1:] = (phone[1:] != phone[:-1]) | ((place[1:] == 0) & (place[:-1] != 0))
+    edges = [*np.flatnonzero(begins).tolist(), len(path)]
+    return [Spoken(int(phone[a]), a, b) for a, b in itertools.pairwise(edges)]
 
 
 def first_model(
@@ -129,12 +143,3 @@ def improved(
         model = replace(model, sounds=totals.mixtures(mean, variance), stays=np.clip(stays, 0.05, 0.98))
         progress(number + 1, rounds)
     return model, likelihoods
-
-
-def _spoken(path: np.ndarray[Any, np.dtype[np.int64]]) -> list[Spoken]:
-    """Phones of a path of states: a new one begins wherever the first state is entered from another."""
-    phone, place = path // STATES, path % STATES
-    begins = np.ones(len(path), bool)
-    begins[1:] = (phone[1:] != phone[:-1]) | ((place[1:] == 0) & (place[:-1] != 0))
-    edges = [*np.flatnonzero(begins).tolist(), len(path)]
-    return [Spoken(int(phone[a]), a, b) for a, b in itertools.pairwise(edges)]

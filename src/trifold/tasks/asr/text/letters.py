@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -165,10 +166,10 @@ def _lines(path: Path) -> list[str]:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
         return content.decode("utf-8-sig").splitlines()
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError(f"{path}: expected text in UTF-8, as it is or in a whole .gz. Save it so.") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile):
-        raise DataError(f"{path}: expected text in UTF-8. Save it so.") from None
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,118 @@
+"""`trifold asr train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trifold.task import Host
+from trifold.tasks.asr.commands.options import json_option, read_text, text_options
+
+if TYPE_CHECKING:
+    from trifold.tasks.asr.making.train import Trained
+
+__all__ = ["train"]
+
+_COLOURS = {"took off": "green", "doubtful": "yellow"}
+_UNITS = 50
+
+
+@click.command(
+    short_help="Learn phones from recordings and unpaired text.",
+    epilog="""\b
+Examples:
+  trifold asr train --audio recordings --text stories.txt --letters letters.txt --name mine
+  trifold asr train --audio recordings --text stories.txt --dictionary words.dict --seeds 5
+  trifold asr train --audio recordings --name sounds        units without any text
+
+\b
+Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text cannot be learnt from.""",
+)
+@click.option("--audio", type=click.Path(path_type=Path), required=True, help="A folder with recordings.")
+@text_options
+@click.option("--name", default="speech", show_default=True, help="The name of the model.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Tries, of which one is kept.")
+@click.option(
+    "--units", type=click.IntRange(2, 500), default=_UNITS, show_default=True, help="Without text: how many to find."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the seeds that are done already.")
+@click.option("--anyway", is_flag=True, help="Train even where the check says stop.")
+@json_option
+@click.pass_obj
+def train(
+    host: Host,
+    audio: Path,
+    text: Path | None,
+    letters: Path | None,
+    dictionary: Path | None,
+    espeak: str | None,
+    epitran: str | None,
+    name: str,
+    seeds: int,
+    units: int,
+    seed: int,
+    resume: bool,
+    anyway: bool,
+    as_json: bool,
+) -> int:
+    """Learn to write down a language from recordings without transcripts.
+
+    With a text of the same language (not what is said in the recordings) and what its letters or words sound like, the
+    model writes phones and words. Without, it finds units: sounds that come again and again. A verdict says whether the
+    result is to be trusted.
+    """
+    from trifold.tasks.asr.checking.findings import findings, fit
+    from trifold.tasks.asr.checking.recordings import survey
+    from trifold.tasks.asr.checking.wording import survey_text
+    from trifold.tasks.asr.commands.check import show_findings
+    from trifold.tasks.asr.learning.settings import LearningSettings
+    from trifold.tasks.asr.making.train import Order, make
+    from trifold.tasks.asr.sound.audio import find_audio
+
+    given = read_text(text, letters, dictionary, espeak, epitran)
+    paths = find_audio(audio)
+    with host.progress("looking through the recordings") as progress:
+        recordings = survey(paths, progress)
+    found = findings(recordings, None if given is None else survey_text(*given))
+    show_findings(host.err, [one for one in found if one.level != "note"])
+    if not fit(found) and not anyway:
+        host.err.print("Nothing was trained. [bold]--anyway[/] tries nevertheless.")
+        return 2
+    unreadable = {one.path for one in recordings.unreadable}
+    order = Order(
+        name=name,
+        paths=tuple(path for path in paths if path not in unreadable),
+        text=given,
+        units=units,
+        settings=LearningSettings(seeds=seeds, seed=seed),
+        resume=resume,
+        sources=tuple(path for path in (text, letters, dictionary) if path is not None),
+    )
+    trained = make(order, host.progress)
+    if as_json:
+        host.print_json(trained.facts)
+    else:
+        _show(host, trained)
+    return 0
+
+
+def _show(host: Host, trained: Trained) -> None:
+    """What was learnt, and whether to trust it."""
+    learnt = trained.learnt
+    if learnt is not None:
+        for stage in learnt.stages:
+            mark = "[green]kept[/]" if stage.kept else ""
+            host.err.print(f"  {stage.name:<16} {stage.judged.place:6.2f}  {mark}", highlight=False)
+        host.err.print("  (0 looks like the text, 1 like the text with its phones in a random order)", style="dim")
+        word = learnt.verdict.word
+        colour = _COLOURS.get(word, "red")
+        host.out.print(f"Verdict: [bold {colour}]{word}[/]", highlight=False)
+        for cause in learnt.verdict.causes:
+            host.out.print(f"  {cause}", highlight=False)
+        if learnt.agreement is not None:
+            host.out.print(f"  seeds agree on {learnt.agreement:.0%} of the sounds", highlight=False)
+    host.out.print(f"Made {trained.version} in {trained.seconds / 60:.1f} minutes.", highlight=False)
+    host.out.print(f"Use it: trifold transcribe FILE --model {trained.version}", highlight=False)

@@ -1,0 +1,29 @@
+"""What may be chosen of learning without transcripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LearningSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSettings:
+    """Chosen on the invented language and on synthesised English; see docs/speech.md.
+
+    seeds: how often everything until the phones of segments is done anew; the best is gone on with. threshold: of
+    `boundaries`. units: clusters of segments at most. segments_of_a_unit: and so many segments for each at least.
+    starts, steps: of the matcher, for each seed. rounds: of decipherment with trigrams. scale: how much a frame counts
+    beside the bigrams of phones. refinements: rounds of realignment that are tried.
+    """
+
+    seeds: int = 3
+    threshold: float = 1.0
+    units: int = 256
+    segments_of_a_unit: int = 250
+    starts: int = 16
+    steps: int = 300
+    rounds: int = 8
+    scale: float = 0.2
+    refinements: int = 3
+    seed: int = 0

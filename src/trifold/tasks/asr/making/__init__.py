@@ -1,0 +1,1 @@
+"""From what was learnt to a model folder."""

@@ -1,0 +1,54 @@
+"""The model card of a recogniser: what it was learnt from, whether to trust it, what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["card"]
+
+
+def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
+    """Markdown. facts: of the manifest. phones: silence first."""
+    audio = facts["audio"]
+    learnt = facts.get("learnt")
+    lines = [
+        f"# {facts['name']}@{facts['version']}",
+        "",
+        "Writes down speech; learnt without any transcript by `trifold asr train`.",
+        "",
+        "## Whether to trust it",
+        "",
+    ]
+    if learnt is None:
+        lines += ["There was no text, so its units are sounds that come again and again, not phones of the language."]
+    else:
+        agreed = learnt["agreement"]
+        seeds = "" if agreed is None else f"Seeds agree on {agreed:.0%} of the sounds. "
+        lines += [
+            f"**{learnt['verdict']}.** {'; '.join(learnt['causes'])}".rstrip(),
+            "",
+            f"{seeds}Nobody has compared it with what was said; `trifold asr score` does, where there are references. "
+            "Phones of one kind may stand for each other throughout.",
+        ]
+    lines += [
+        "",
+        "## Learnt from",
+        "",
+        f"- {audio['recordings']:,} recordings, {audio['seconds'] / 3600:.2f} hours, "
+        f"{audio['speech_seconds'] / 3600:.2f} of them speech (SHA-256 of all samples {audio['sha256'][:16]}…)",
+        *(f"- {name} (SHA-256 {digest[:16]}…)" for name, digest in facts["text"].items()),
+        f"- settings: {', '.join(f'{key} {value}' for key, value in facts['training'].items())}",
+        f"- {facts['seconds'] / 60:.1f} minutes of computing",
+        "",
+        f"## Its {len(phones) - 1} {'phones' if learnt else 'units'}",
+        "",
+        " ".join(phones[1:]),
+        "",
+        "## What it cannot do",
+        "",
+        "It knows the voices, rooms and microphones that it heard. Tone, several speakers at once, noise and languages "
+        "that are mixed are not solved. Recordings of people need their consent, for learning from them too.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""A phone model's distributions as a graph, so that the engine computes them: no torch, and the same for every task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from trifold.errors import MissingExtra
+from trifold.tasks.asr.making.names import INPUT, OUTPUT
+from trifold.tasks.asr.refining.phones import PhoneModel
+
+__all__ = ["write_graph"]
+
+_OPSET = 17
+
+
+def write_graph(model: PhoneModel, path: Path) -> None:
+    """Frames, shape (batch, frames, D), to scaled log p(frame | state), shape (batch, frames, S), float32.
+
+    A normal distribution with a diagonal covariance is linear in a frame and its squares. Raises MissingExtra.
+    """
+    try:
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+    except ImportError as error:
+        raise MissingExtra("learning without transcripts", "asr") from error
+    mixtures = model.sounds
+    states, components, width = mixtures.means.shape
+    precision = (1 / mixtures.variances).reshape(-1, width)
+    centre = (mixtures.means / mixtures.variances).reshape(-1, width)
+    fixed = np.log(mixtures.weights) - 0.5 * (
+        np.log(2 * np.pi * mixtures.variances) + mixtures.means**2 / mixtures.variances
+    ).sum(2)
+    constants = {
+        "weights": np.concatenate([centre, -0.5 * precision], 1).T.astype(np.float32),
+        "bias": fixed.reshape(-1).astype(np.float32),
+        "scale": np.array(model.scale, np.float32),
+        "parts": np.array([0, 0, states, components], np.int64),
+    }
+    nodes = [
+        helper.make_node("Mul", [INPUT, INPUT], ["squares"]),
+        helper.make_node("Concat", [INPUT, "squares"], ["both"], axis=2),
+        helper.make_node("MatMul", ["both", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "parts"], ["each"]),
+        helper.make_node("ReduceLogSumExp", ["each"], ["sum"], axes=[3], keepdims=0),
+        helper.make_node("Mul", ["sum", "scale"], [OUTPUT]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "phones",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", "frames", width])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", "frames", states])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
+    onnx.checker.check_model(made)
+    path.write_bytes(made.SerializeToString())

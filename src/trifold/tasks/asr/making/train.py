@@ -1,0 +1,158 @@
+"""From recordings and text to a version of the registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trifold import __version__
+from trifold.errors import DataError
+from trifold.models.folder import hash_file, write_manifest
+from trifold.models.registry import home
+from trifold.models.versions import adding
+from trifold.tasks.asr.decoder import DECODER, Decoder
+from trifold.tasks.asr.decoding.language import language_of
+from trifold.tasks.asr.learning.learn import Learnt, Report, learn
+from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.learning.units import discover
+from trifold.tasks.asr.making.card import card
+from trifold.tasks.asr.making.graph import write_graph
+from trifold.tasks.asr.refining.phones import PhoneModel
+from trifold.tasks.asr.sound.audio import RATE, read_sound
+from trifold.tasks.asr.sound.features import HOP
+from trifold.tasks.asr.sound.utterances import Scale, all_parts, listened, scale_of
+from trifold.tasks.asr.task import LANGUAGE
+from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
+from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
+
+__all__ = ["Order", "Trained", "make"]
+
+_FEWEST_WORDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be learnt. text: sentences and what pronounces them. units: how many to find where there is no text.
+
+    resume: go on with the seeds that an earlier run with the same recordings, text and settings finished. sources: the
+    files that the text and its pronunciation came from.
+    """
+
+    name: str
+    paths: Sequence[Path]
+    text: tuple[Sequence[str], Speller] | None
+    units: int
+    settings: LearningSettings
+    resume: bool = False
+    sources: Sequence[Path] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """version: the model's full name. learnt: None where there was no text. facts: of the manifest."""
+
+    version: str
+    learnt: Learnt | None
+    facts: Mapping[str, Any]
+    seconds: float
+
+
+def make(order: Order, report: Report) -> Trained:
+    """Learn and publish. Raises DataError for too little speech or text, InvalidInput for a name that cannot be had."""
+    began = time.monotonic()
+    recordings, digest, seconds = [], hashlib.sha256(), 0.0
+    with report("reading the recordings") as progress:
+        for done, path in enumerate(order.paths, 1):
+            samples = read_sound(path).samples
+            digest.update(hashlib.sha256(samples.tobytes()).digest())
+            seconds += len(samples) / RATE
+            recordings.append(listened(samples))
+            progress(done, len(order.paths))
+    scale = scale_of(recordings)
+    utterances = [part.cepstra for _, part in all_parts(recordings, scale)]
+    if not utterances:
+        raise DataError("the recordings: expected speech, found silence. Look at their level.")
+    audio = {
+        "recordings": len(order.paths),
+        "seconds": round(seconds, 1),
+        "speech_seconds": round(sum(map(len, utterances)) * HOP / RATE, 1),
+        "sha256": digest.hexdigest(),
+    }
+    learnt = pronounced = None
+    if order.text is None:
+        with report("finding units") as progress:
+            model, phones = discover(utterances, order.units, seed=order.settings.seed, progress=progress)
+    else:
+        pronounced = Pronounced.of(*order.text)
+        inventory = Inventory.of(pronounced)
+        phones = inventory.phones
+        sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
+        kept = _kept(order, digest.hexdigest(), sentences)
+        learnt = learn(utterances, sentences, len(phones), order.settings, report, kept)
+        model = learnt.model
+    spent = time.monotonic() - began
+    facts = {
+        "task": "asr",
+        "graphs": [{"file": "model.onnx", "precision": "fp32"}],
+        "task_settings": {},
+        "trifold": __version__,
+        "audio": audio,
+        "text": {path.name: hash_file(path) for path in order.sources},
+        "training": asdict(order.settings) if learnt is not None else {"units": order.units},
+        "seconds": round(spent, 1),
+        **({} if learnt is None else {"learnt": _facts(learnt)}),
+    }
+    with adding(order.name) as draft:
+        _fill(draft.path, model, phones, scale, order, pronounced)
+        whole = {"name": draft.name, "version": draft.version, **facts}
+        (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
+        write_manifest(draft.path, whole)
+    if learnt is not None and kept.is_dir():
+        for file in kept.iterdir():
+            file.unlink()
+        kept.rmdir()
+    return Trained(draft.full_name, learnt, whole, spent)
+
+
+def _fill(
+    folder: Path,
+    model: PhoneModel,
+    phones: tuple[str, ...],
+    scale: Scale,
+    order: Order,
+    pronounced: Pronounced | None,
+) -> None:
+    write_graph(model, folder / "model.onnx")
+    decoder = Decoder(phones, scale, model.stays, model.bigrams)
+    (folder / DECODER).write_text(decoder.to_json(), encoding="utf-8")
+    if pronounced is not None and order.text is not None and len(pronounced.words) >= _FEWEST_WORDS:
+        language = language_of([words_of(one) for one in order.text[0]], pronounced.words, phones)
+        (folder / LANGUAGE).write_text(language.to_json(), encoding="utf-8")
+
+
+def _facts(learnt: Learnt) -> dict[str, Any]:
+    return {
+        "verdict": learnt.verdict.word,
+        "causes": list(learnt.verdict.causes),
+        "agreement": learnt.agreement,
+        "segments": learnt.segments,
+        "units": learnt.units,
+        "stages": [{"name": one.name, "place": round(one.judged.place, 4), "kept": one.kept} for one in learnt.stages],
+    }
+
+
+def _kept(order: Order, recordings: str, sentences: Sequence[Sequence[int]]) -> Path:
+    """Where seeds that are done are kept: of these recordings, this text and these settings alone."""
+    settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
+    known = json.dumps([recordings, settings, [list(one) for one in sentences]])
+    place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    if not order.resume:
+        for file in place.glob("seed-*"):
+            file.unlink()
+    return place

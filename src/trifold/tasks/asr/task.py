@@ -1,0 +1,150 @@
+"""The task `asr`: a recording in, phones and words with their times out. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.errors import DataError, InvalidInput, ModelDamaged
+from trifold.task import Arrays, Columns, Encoded, Limits, Unit
+from trifold.tasks.asr.decoder import DECODER, Decoder
+from trifold.tasks.asr.decoding.language import Language
+from trifold.tasks.asr.decoding.words import WordSearch, words_of_segments
+from trifold.tasks.asr.making.names import INPUT, OUTPUT
+from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
+from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
+from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
+from trifold.tasks.asr.sound.features import HOP, WINDOW
+from trifold.tasks.asr.sound.utterances import listened, parts_of, sounds
+from trifold.tasks.asr.transcripts import Heard, Transcript
+
+__all__ = ["LANGUAGE", "AsrTask", "Recording", "open_task"]
+
+LANGUAGE = "language.json"
+_CLIPPED = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """name: as it was given. samples: shape (n,), 16 kHz. clipped: share of samples at full scale."""
+
+    name: str
+    samples: Samples
+    clipped: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Memo:
+    """firsts: the first frame of each unit in the recording."""
+
+    firsts: tuple[int, ...]
+
+
+class AsrTask:
+    """One version of a recogniser; see `trifold.task.Task`."""
+
+    name = "asr"
+
+    def __init__(self, version: str, decoder: Decoder, language: Language | None) -> None:
+        self.version = version
+        self.decoder = decoder
+        self._chain: Chain = decoder.chain()
+        self._search = None if language is None else WordSearch(language.lexicon, language.following)
+
+    def check(self, raw: Mapping[str, Any], limits: Limits) -> Recording:
+        """raw: `audio`, the path of a recording. Raises InvalidInput for what is none."""
+        path = raw.get("audio")
+        if not isinstance(path, str) or not path.strip():
+            raise InvalidInput("audio: expected the path of a recording.", "Name a .wav, .flac, .mp3 or .ogg file.")
+        try:
+            sound = read_sound(Path(path))
+        except (DataError, ValueError) as error:
+            raise InvalidInput(str(error), field="audio") from None
+        return Recording(path, sound.samples, sound.clipped)
+
+    def encode(self, request: Recording) -> Encoded:
+        parts = parts_of(listened(request.samples), self.decoder.scale)
+        units = [Unit({INPUT: sounds(part.cepstra)}, len(part.cepstra)) for part in parts]
+        return Encoded(units, _Memo(tuple(part.first for part in parts)))
+
+    def decode(self, request: Recording, memo: _Memo, outputs: Sequence[Arrays]) -> Transcript:
+        phones: list[Heard] = []
+        words: list[Heard] = []
+        for first, output in zip(memo.firsts, outputs, strict=True):
+            scores = np.asarray(output[OUTPUT], np.float64)
+            spoken, shares = self._read(scores)
+            times = [(_seconds(first + one.first), _seconds(first + one.last)) for one in spoken]
+            for one, (start, end), share in zip(spoken, times, shares, strict=True):
+                if one.phone:
+                    phones.append(Heard(self.decoder.phones[one.phone], start, end, float(share[one.phone])))
+            if self._search is not None and spoken:
+                words += words_of_segments(self._search, shares, times)
+        seconds = len(request.samples) / RATE
+        warnings = []
+        if not outputs:
+            warnings.append("no speech was found in the recording.")
+        if request.clipped > _CLIPPED:
+            warnings.append(f"{request.clipped:.0%} of the samples are clipped; record at a lower level.")
+        return Transcript(
+            request.name, seconds, _within(phones, seconds), _within(words, seconds), self.version, tuple(warnings)
+        )
+
+    def _read(self, scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
+        """The likeliest phones of a stretch, and what each phone's share in each of them is: (phones, V)."""
+        lengths = np.array([len(scores)], np.int64)
+        (path,) = best_paths(self._chain, scores[None], lengths)
+        gamma, _, _ = posteriors(self._chain, scores[None], lengths)
+        by_phone = gamma[0].reshape(len(scores), -1, STATES).sum(2)
+        spoken = spoken_of(path)
+        shares = np.stack([by_phone[one.first : one.last].mean(0) for one in spoken])
+        return spoken, shares.astype(np.float32)
+
+    def columns(self, options: Mapping[str, Any]) -> Columns:
+        return Columns(
+            request={"audio": ("audio", "path", "file")},
+            needed=[("audio",)],
+            options=(),
+            example={"audio": "recordings/story.wav"},
+            reply={"phones": "text", "words": "text", "seconds": "number", "confidence": "number"},
+            answer="phones",
+            score="confidence",
+        )
+
+    def cells(self, reply: Transcript) -> Mapping[str, Any]:
+        sure = [one.confidence for one in reply.phones]
+        return {
+            "phones": " ".join(one.text for one in reply.phones),
+            "words": " ".join(one.text for one in reply.words),
+            "seconds": reply.seconds,
+            "confidence": float(np.mean(sure)) if sure else None,
+            "warnings": reply.warnings,
+        }
+
+    def unnest(self, element: Any) -> None:
+        """Rows are flat."""
+
+
+def open_task(folder: Path, version: str) -> AsrTask:
+    """Raises ModelDamaged when the folder lacks what a recogniser needs."""
+    decoder = Decoder.read(folder / DECODER)
+    place = folder / LANGUAGE
+    language = None
+    if place.is_file():
+        try:
+            language = Language.from_json(place.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelDamaged(f"{place}: cannot be read ({error}). Get the model again.") from None
+    return AsrTask(version, decoder, language)
+
+
+def _seconds(frame: int) -> float:
+    """When a frame begins: half a step before its middle."""
+    return (frame * HOP + (WINDOW - HOP) / 2) / RATE
+
+
+def _within(heard: Sequence[Heard], seconds: float) -> tuple[Heard, ...]:
+    return tuple(Heard(one.text, one.start, min(one.end, seconds), one.confidence) for one in heard)
