@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from trifold.tasks.asr.sound.segments import Bounds, boundaries
 from trifold.tasks.asr.sound.utterances import sounds
 from trifold.tasks.asr.text.ngrams import NGrams
 
-__all__ = ["Learnt", "Stage", "learn", "read"]
+__all__ = ["Learnt", "Stage", "learn"]
+
+_Item = TypeVar("_Item")
 
 Report = Callable[[str], AbstractContextManager[Progress]]
 """A step's name to what its progress is told; `Host.progress` is one."""
@@ -64,13 +66,15 @@ class Learnt:
 
 def learn(
     utterances: Sequence[Frames],
+    recordings: Sequence[int],
     sentences: Sequence[Sequence[int]],
     symbols: int,
     settings: LearningSettings,
     report: Report = lambda _: nullcontext(no_progress),
     kept: Path | None = None,
 ) -> Learnt:
-    """utterances: cepstra of stretches of speech (`parts_of`). sentences: of phones from 1 to symbols - 1, as 0 is
+    """utterances: cepstra of stretches of speech (`parts_of`). recordings: which one each is of, ascending; one is
+    taken for a sentence, whatever its pauses. sentences: of phones from 1 to symbols - 1, as 0 is
     silence.
 
     kept: a folder where each seed's result is put, and taken from where it is there already.
@@ -95,7 +99,7 @@ def learn(
         place = None if kept is None else kept / f"seed-{seed}.npz"
         if place is None or not place.is_file():
             label = f"seed {number + 1} of {settings.seeds}"
-            heard = units_of(features, units, seed)
+            heard = [np.concatenate(parts) for parts in _gathered(units_of(features, units, seed), recordings)]
             with report(f"{label}: matching") as progress:
                 matched = match_skipgrams(
                     [one.tolist() for one in heard],
@@ -114,24 +118,20 @@ def learn(
         else:
             phones = _read(place, segments)
         labels = [_labelled(edges, part) for edges, part in zip(bounds, _cut(phones, bounds), strict=True)]
-        tries.append((judge.judge(_phones(labels)), phones, labels))
+        tries.append((judge.judge(_said(labels, recordings)), phones, labels))
     best = min(range(len(tries)), key=lambda i: tries[i][0].place)
     stages += [Stage(f"seed {i + 1}", judged, i == best) for i, (judged, _, _) in enumerate(tries)]
     frames = [sounds(one) for one in utterances]
-    model, judged, rounds = _refined(frames, tries[best][2], sentences, symbols, settings, judge, report)
+    model, judged, rounds = _refined(frames, recordings, tries[best][2], sentences, symbols, settings, judge, report)
     others = [phones for i, (_, phones, _) in enumerate(tries) if i != best]
     agreement = float(np.mean([tries[best][1] == other for other in others])) if others else None
     verdict = judge.conclude(judged, agreement)
     return Learnt(model, (*stages, *rounds), verdict, segments, units, agreement)
 
 
-def read(model: PhoneModel, utterances: Sequence[Frames]) -> list[list[int]]:
-    """The phones of each utterance of `sounds`, silences left out."""
-    return _phones(model.read(utterances))
-
-
 def _refined(
     frames: Sequence[Frames],
+    recordings: Sequence[int],
     labels: Sequence[Sequence[Spoken]],
     sentences: Sequence[Sequence[int]],
     symbols: int,
@@ -144,7 +144,7 @@ def _refined(
     candidates: list[tuple[str, PhoneModel, Judged]] = []
 
     def consider(name: str, model: PhoneModel) -> None:
-        candidates.append((name, model, judge.judge(read(model, frames))))
+        candidates.append((name, model, judge.judge(_said(model.read(frames), recordings))))
 
     aligned = first_model(frames, labels, bigrams, settings.scale)
     consider("phone models", aligned)
@@ -169,8 +169,18 @@ def _labelled(edges: Bounds, phones: np.ndarray[Any, Any]) -> list[Spoken]:
     return found
 
 
-def _phones(utterances: Sequence[Sequence[Spoken]]) -> list[list[int]]:
-    return [[one.phone for one in utterance if one.phone] for utterance in utterances]
+def _said(utterances: Sequence[Sequence[Spoken]], recordings: Sequence[int]) -> list[list[int]]:
+    """The phones of each recording, silences left out."""
+    return [
+        [one.phone for utterance in parts for one in utterance if one.phone]
+        for parts in _gathered(utterances, recordings)
+    ]
+
+
+def _gathered(items: Sequence[_Item], recordings: Sequence[int]) -> list[list[_Item]]:
+    """What belongs to the same recording, together."""
+    numbered = itertools.groupby(zip(recordings, items, strict=True), key=lambda pair: pair[0])
+    return [[item for _, item in group] for _, group in numbered]
 
 
 def _cut(phones: np.ndarray[Any, Any], bounds: Sequence[Bounds]) -> list[np.ndarray[Any, Any]]:

@@ -74,7 +74,8 @@ def make(order: Order, report: Report) -> Trained:
             recordings.append(listened(samples))
             progress(done, len(order.paths))
     scale = scale_of(recordings)
-    utterances = [part.cepstra for _, part in all_parts(recordings, scale)]
+    parts = all_parts(recordings, scale)
+    utterances = [part.cepstra for _, part in parts]
     if not utterances:
         raise DataError("the recordings: expected speech, found silence. Look at their level.")
     audio = {
@@ -93,7 +94,9 @@ def make(order: Order, report: Report) -> Trained:
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
         kept = _kept(order, digest.hexdigest(), sentences)
-        learnt = learn(utterances, sentences, len(phones), order.settings, report, kept)
+        learnt = learn(
+            utterances, [number for number, _ in parts], sentences, len(phones), order.settings, report, kept
+        )
         model = learnt.model
     spent = time.monotonic() - began
     facts = {

@@ -1,0 +1,169 @@
+"""From recordings without transcripts to transcripts: an invented language is learnt, written down and scored."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import soundfile
+
+from trifold.interfaces.console import Terminal
+from trifold.models.registry import find, home
+from trifold.tasks.asr.commands.group import asr
+from trifold.tasks.asr.commands.transcribe import transcribe
+from trifold.tasks.asr.measuring.references import read_references
+from trifold.tasks.asr.measuring.scoring import score
+from trifold.tasks.asr.writing.reading import read_transcripts
+
+pytest.importorskip("espeakng_loader", reason="the invented language is spoken by espeak-ng")
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def invent(folder: Path, *words: str) -> Path:
+    """In a process of its own: there is one synthesiser for each."""
+    subprocess.run([sys.executable, RECIPES / "invented_language.py", folder, *words], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return invent(tmp_path_factory.mktemp("spoken") / "corpus", "--utterances", "240", "--sentences", "1500")
+
+
+def run(*words: str | Path) -> int:
+    command = transcribe if words[0] == "transcribe" else asr
+    rest = [str(word) for word in (words[1:] if command is transcribe else words)]
+    return int(command.main(rest, prog_name="trifold", standalone_mode=False, obj=Terminal()) or 0)
+
+
+def text_of(folder: Path) -> tuple[str | Path, ...]:
+    return "--text", folder / "text.txt", "--letters", folder / "letters.txt"
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory, spoken: Path) -> str:
+    """The model's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIFOLD_HOME", str(tmp_path_factory.mktemp("home")))
+        assert run("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "taught", "--seeds", "2") == 0
+        return str(find("taught").path)
+
+
+def test_a_language_is_learnt_without_a_transcript(taught: str, spoken: Path, tmp_path: Path) -> None:
+    manifest = find(taught).manifest
+    assert manifest["learnt"]["verdict"] == "took off"
+    output = tmp_path / "heard.jsonl"
+    assert run("transcribe", spoken / "audio", "--model", taught, "--output", output) == 0
+    result = score(read_transcripts(output), read_references(spoken / "utterances.tsv"))
+    found = result.to_dict()
+    assert result.phones.rate < 0.15, found
+    assert result.words is not None
+    assert result.words.rate < 0.4
+    assert result.boundaries is not None
+    assert result.boundaries.f1 > 0.7
+    heard = read_transcripts(output)
+    for one in heard:
+        assert all(a.end <= b.start + 1e-3 for a, b in zip(one.phones, one.phones[1:], strict=False))
+        assert all(0 <= phone.confidence <= 1 and phone.start < phone.end <= one.seconds + 1e-3 for phone in one.phones)
+
+
+def test_a_text_of_another_language_is_not_taken_for_this_one(
+    spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = invent(tmp_path / "other", "--utterances", "1", "--sentences", "1500", "--seed", "77")
+    assert run("train", "--audio", spoken / "audio", *text_of(other), "--name", "wrong", "--seeds", "3") == 0
+    assert "took off" not in capsys.readouterr().out.replace("did not take off", "")
+    learnt = find("wrong").manifest["learnt"]
+    assert learnt["verdict"] != "took off"
+    assert "seeds agree" in " ".join(learnt["causes"])
+
+
+def test_without_text_there_are_units_that_come_again_for_the_same_sounds(spoken: Path, tmp_path: Path) -> None:
+    assert run("train", "--audio", spoken / "audio", "--name", "units", "--units", "30") == 0
+    output = tmp_path / "units.jsonl"
+    assert run("transcribe", spoken / "audio", "--model", "units", "--output", output) == 0
+    references = {one.name: one for one in read_references(spoken / "utterances.tsv")}
+    table: dict[tuple[str, str], int] = {}
+    for one in read_transcripts(output):
+        reference = references[Path(one.audio).stem]
+        assert reference.edges is not None
+        for unit in one.phones:
+            at = int(np.searchsorted(reference.edges, (unit.start + unit.end) / 2, "right"))
+            key = unit.text, reference.phones[min(at, len(reference.phones) - 1)]
+            table[key] = table.get(key, 0) + 1
+    best: dict[str, int] = {}
+    for (unit_name, _), count in table.items():
+        best[unit_name] = max(best.get(unit_name, 0), count)
+    assert sum(best.values()) / sum(table.values()) > 0.7
+
+
+def test_training_goes_on_with_the_seeds_that_are_done(spoken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trifold.tasks.asr.learning import learn
+
+    done: list[int] = []
+    original = learn.match_skipgrams
+
+    def interrupted(*words: object, **options: object) -> object:
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(*words, **options)  # type: ignore[arg-type]
+
+    words = ("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "again", "--seeds", "2", "--seed", "9")
+    monkeypatch.setattr(learn, "match_skipgrams", interrupted)
+    with pytest.raises((KeyboardInterrupt, click.Abort)):
+        run(*words)
+    calls: list[int] = []
+    monkeypatch.setattr(learn, "match_skipgrams", lambda *a, **b: calls.append(1) or original(*a, **b))
+    assert run(*words, "--resume") == 0
+    assert len(calls) == 1
+    assert not list(home().glob("asr-work/*/*"))
+
+
+def test_recordings_that_cannot_be_used_are_named_and_harm_no_other(
+    taught: str, spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = next((spoken / "audio").iterdir())
+    (tmp_path / "good.wav").write_bytes(good.read_bytes())
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing else")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
+    output = tmp_path / "out.jsonl"
+    assert run("transcribe", tmp_path, "--model", taught, "--output", output) == 3
+    told = capsys.readouterr().err
+    assert "broken.wav" in told
+    assert "no speech" in told
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert {Path(row["audio"]).name: bool(row["phones"]) for row in rows} == {"good.wav": True, "silent.wav": False}
+
+
+def test_too_little_speech_stops_before_hours_are_spent(
+    tmp_path: Path, spoken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = tmp_path / "few"
+    audio.mkdir()
+    for path in sorted((spoken / "audio").iterdir())[:20]:
+        (audio / path.name).write_bytes(path.read_bytes())
+    assert run("train", "--audio", audio, *text_of(spoken), "--name", "few") == 2
+    assert "minutes" in capsys.readouterr().err
+
+
+def test_a_batch_job_reads_recordings_as_transcribe_does(taught: str, spoken: Path, tmp_path: Path) -> None:
+    from trifold.engine.loaded import open_model
+    from trifold.engine.runner import Runner
+
+    paths = sorted((spoken / "audio").iterdir())[:6]
+    model = open_model(find(taught))
+    runner = Runner(model)
+    together = dict(runner.map((i, {"audio": str(p)}) for i, p in enumerate(paths)))
+    for i, path in enumerate(paths):
+        ((_, alone),) = runner.map([(0, {"audio": str(path)})])
+        assert alone == together[i]
+    cells = model.task.cells(together[0])
+    assert cells["phones"]
+    assert 0 < cells["confidence"] <= 1
