@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -35,6 +35,13 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
 @click.option("--name", default="speech", show_default=True, help="The name of the model.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Tries, of which one is kept.")
 @click.option(
+    "--matcher",
+    type=click.Choice(["skipgrams", "adversarial"]),
+    default="skipgrams",
+    show_default=True,
+    help="What first matches sounds with phones; adversarial is that of wav2vec-U, and takes longer.",
+)
+@click.option(
     "--units", type=click.IntRange(2, 500), default=_UNITS, show_default=True, help="Without text: how many to find."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -52,6 +59,7 @@ def train(
     epitran: str | None,
     name: str,
     seeds: int,
+    matcher: Literal["skipgrams", "adversarial"],
     units: int,
     seed: int,
     resume: bool,
@@ -87,7 +95,7 @@ def train(
         paths=tuple(path for path in paths if path not in unreadable),
         text=given,
         units=units,
-        settings=LearningSettings(seeds=seeds, seed=seed),
+        settings=LearningSettings(seeds=seeds, seed=seed, matcher=matcher),
         resume=resume,
         sources=tuple(path for path in (text, letters, dictionary) if path is not None),
     )

@@ -6,23 +6,23 @@ Each step goes on from the last; of seeds and of rounds the one is kept whose ph
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from trifold.errors import DataError
-from trifold.task import Progress, no_progress
+from trifold.task import no_progress
 from trifold.tasks.asr.choosing.verdict import Verdict
 from trifold.tasks.asr.learning.judging import Judge, Judged
+from trifold.tasks.asr.learning.reading import Report, Text, gathered, phones_of_segments
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.chains import Chain
-from trifold.tasks.asr.matching.skipgrams import match_skipgrams
-from trifold.tasks.asr.matching.trigrams import following_of, reread
-from trifold.tasks.asr.matching.units import segment_features, units_of
+from trifold.tasks.asr.matching.trigrams import following_of
+from trifold.tasks.asr.matching.units import segment_features
 from trifold.tasks.asr.refining.phones import PhoneModel, Spoken, first_model, improved
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.segments import Bounds, boundaries
@@ -30,11 +30,6 @@ from trifold.tasks.asr.sound.utterances import sounds
 from trifold.tasks.asr.text.ngrams import NGrams
 
 __all__ = ["Learnt", "Stage", "learn"]
-
-_Item = TypeVar("_Item")
-
-Report = Callable[[str], AbstractContextManager[Progress]]
-"""A step's name to what its progress is told; `Host.progress` is one."""
 
 _FEWEST = 200
 
@@ -91,7 +86,7 @@ def learn(
     judge = Judge.of(sentences, symbols, segments, settings.seed)
     units = int(np.clip(segments // settings.segments_of_a_unit, 16, settings.units))
     features = segment_features(utterances, bounds)
-    following = following_of(sentences, symbols)
+    text = Text(sentences, symbols, following_of(sentences, symbols))
     stages: list[Stage] = []
     tries: list[tuple[Judged, np.ndarray[Any, Any], list[list[Spoken]]]] = []
     for number in range(settings.seeds):
@@ -99,20 +94,7 @@ def learn(
         place = None if kept is None else kept / f"seed-{seed}.npz"
         if place is None or not place.is_file():
             label = f"seed {number + 1} of {settings.seeds}"
-            heard = [np.concatenate(parts) for parts in _gathered(units_of(features, units, seed), recordings)]
-            with report(f"{label}: matching") as progress:
-                matched = match_skipgrams(
-                    [one.tolist() for one in heard],
-                    sentences,
-                    (units, symbols),
-                    steps=settings.steps,
-                    starts=settings.starts,
-                    seed=seed,
-                    progress=progress,
-                )
-            with report(f"{label}: deciphering") as progress:
-                found = reread(heard, matched[0].shares, following, rounds=settings.rounds, progress=progress)
-            phones = np.concatenate([one.argmax(1) for one in found.shares])
+            phones = phones_of_segments(features, recordings, text, units, settings, seed, report, label)
             if place is not None:
                 _write(place, phones)
         else:
@@ -173,14 +155,8 @@ def _said(utterances: Sequence[Sequence[Spoken]], recordings: Sequence[int]) -> 
     """The phones of each recording, silences left out."""
     return [
         [one.phone for utterance in parts for one in utterance if one.phone]
-        for parts in _gathered(utterances, recordings)
+        for parts in gathered(utterances, recordings)
     ]
-
-
-def _gathered(items: Sequence[_Item], recordings: Sequence[int]) -> list[list[_Item]]:
-    """What belongs to the same recording, together."""
-    numbered = itertools.groupby(zip(recordings, items, strict=True), key=lambda pair: pair[0])
-    return [[item for _, item in group] for _, group in numbered]
 
 
 def _cut(phones: np.ndarray[Any, Any], bounds: Sequence[Bounds]) -> list[np.ndarray[Any, Any]]:

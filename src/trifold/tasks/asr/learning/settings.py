@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["LearningSettings"]
 
@@ -13,7 +14,8 @@ class LearningSettings:
 
     seeds: how often everything until the phones of segments is done anew; the best is gone on with. threshold: of
     `boundaries`. units: clusters of segments at most. segments_of_a_unit: and so many segments for each at least.
-    starts, steps: of the matcher, for each seed. rounds: of decipherment with trigrams. scale: how much a frame counts
+    matcher: skip-grams, or wav2vec-U's generator and discriminator. starts, steps: of skip-grams, for each seed.
+    duel_steps: of the adversarial matcher. rounds: of decipherment with trigrams. scale: how much a frame counts
     beside the bigrams of phones. refinements: rounds of realignment that are tried.
     """
 
@@ -21,6 +23,8 @@ class LearningSettings:
     threshold: float = 1.0
     units: int = 256
     segments_of_a_unit: int = 250
+    matcher: Literal["skipgrams", "adversarial"] = "skipgrams"
+    duel_steps: int = 3000
     starts: int = 16
     steps: int = 300
     rounds: int = 8

@@ -17,7 +17,8 @@ from trifold.models.registry import home
 from trifold.models.versions import adding
 from trifold.tasks.asr.decoder import DECODER, Decoder
 from trifold.tasks.asr.decoding.language import language_of
-from trifold.tasks.asr.learning.learn import Learnt, Report, learn
+from trifold.tasks.asr.learning.learn import Learnt, learn
+from trifold.tasks.asr.learning.reading import Report
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.units import discover
 from trifold.tasks.asr.making.card import card
