@@ -1,6 +1,6 @@
 """Makes an unpaired English text of SQuAD's passages: short sentences of plain words, one a line.
 
-    python recipes/squad_text.py SQUAD TEXT [--sentences 8000] [--seed 0]
+python recipes/squad_text.py SQUAD TEXT [--sentences 8000] [--seed 0]
 """
 
 from __future__ import annotations

@@ -96,6 +96,8 @@ def test_without_text_there_are_units_that_come_again_for_the_same_sounds(spoken
     for one in read_transcripts(output):
         reference = references[Path(one.audio).stem]
         assert reference.edges is not None
+        if len(reference.edges) + 1 != len(reference.phones):
+            continue  # the synthesiser said two sounds for a phone, or one for two
         for unit in one.phones:
             at = int(np.searchsorted(reference.edges, (unit.start + unit.end) / 2, "right"))
             key = unit.text, reference.phones[min(at, len(reference.phones) - 1)]

@@ -119,7 +119,7 @@ def _show(host: Host, trained: Trained) -> None:
         colour = _COLOURS.get(word, "red")
         host.out.print(f"Verdict: [bold {colour}]{word}[/]", highlight=False)
         for cause in learnt.verdict.causes:
-            host.out.print(f"  {cause}", highlight=False)
+            host.out.print(f"  {cause}", highlight=False, soft_wrap=True)
         if learnt.agreement is not None:
             host.out.print(f"  seeds agree on {learnt.agreement:.0%} of the sounds", highlight=False)
     host.out.print(f"Made {trained.version} in {trained.seconds / 60:.1f} minutes.", highlight=False)

@@ -64,10 +64,18 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
                 progress(done, len(paths))
                 if isinstance(reply, Exception):
                     failed += 1
-                    host.err.print(printable(f"{path}: {reply}"), style="red", markup=False, highlight=False)
+                    host.err.print(
+                        printable(f"{path}: {reply}"), style="red", markup=False, highlight=False, soft_wrap=True
+                    )
                 else:
                     for warning in reply.warnings:
-                        host.err.print(printable(f"{path}: {warning}"), style="yellow", markup=False, highlight=False)
+                        host.err.print(
+                            printable(f"{path}: {warning}"),
+                            style="yellow",
+                            markup=False,
+                            highlight=False,
+                            soft_wrap=True,
+                        )
                     yield reply
 
     _write(host, heard(), form, output)

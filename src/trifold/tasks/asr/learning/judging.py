@@ -11,7 +11,7 @@ from trifold.tasks.asr.choosing.verdict import DOUBTFUL, NOT, Levels, Verdict, l
 __all__ = ["Judge", "Judged"]
 
 _APART, _TOGETHER = 0.5, 0.7
-"""Seen: 0.86 and more where a language was learnt, 0.15 and 0.41 where it was not (docs/speech.md)."""
+"""Seen: 0.79 and more where a language was learnt, 0.15 to 0.41 where it was not (docs/speech.md)."""
 _ALONE = "there was one seed only, so nothing says whether another would find the same"
 
 

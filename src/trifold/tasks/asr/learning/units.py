@@ -27,14 +27,15 @@ def discover(
     count: int,
     *,
     threshold: float = 1.0,
-    scale: float = 0.2,
-    rounds: int = 4,
+    scale: float = 1.0,
+    rounds: int = 1,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> tuple[PhoneModel, tuple[str, ...]]:
     """A model of `count` units, and their names: silence and u01, u02, ..., the commonest first.
 
-    utterances: cepstra of stretches of speech. Raises DataError where there is too little speech.
+    utterances: cepstra of stretches of speech. The sounds count in full, as no text says what follows what, and are
+    realigned once: more rounds make units of what often stands together. Raises DataError where there is too little speech.
     """
     bounds = [boundaries(one, threshold) for one in utterances]
     segments = sum(len(edges) - 1 for edges in bounds)

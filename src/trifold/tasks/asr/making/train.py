@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trifold import __version__
 from trifold.errors import DataError
 from trifold.models.folder import hash_file, write_manifest
 from trifold.models.registry import home
@@ -104,7 +104,7 @@ def make(order: Order, report: Report) -> Trained:
         "task": "asr",
         "graphs": [{"file": "model.onnx", "precision": "fp32"}],
         "task_settings": {},
-        "trifold": __version__,
+        "trifold": importlib.metadata.version("trifold"),
         "audio": audio,
         "text": {path.name: hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
