@@ -35,7 +35,8 @@ def discover(
     """A model of `count` units, and their names: silence and u01, u02, ..., the commonest first.
 
     utterances: cepstra of stretches of speech. The sounds count in full, as no text says what follows what, and are
-    realigned once: more rounds make units of what often stands together. Raises DataError where there is too little speech.
+    realigned once: more rounds make units of what often stands together. Raises DataError where there is too little
+    speech.
     """
     bounds = [boundaries(one, threshold) for one in utterances]
     segments = sum(len(edges) - 1 for edges in bounds)
