@@ -178,3 +178,18 @@ def test_a_batch_job_reads_recordings_as_transcribe_does(taught: str, spoken: Pa
     cells = model.task.cells(together[0])
     assert cells["phones"]
     assert 0 < cells["confidence"] <= 1
+
+
+def test_a_table_of_recordings_is_a_batch(taught: str, spoken: Path, tmp_path: Path) -> None:
+    from trifold.interfaces.batch import batch
+
+    good = next((spoken / "audio").iterdir())
+    (tmp_path / "rows.csv").write_text(f"id,audio\nfirst,{good}\nsecond,{tmp_path / 'missing.wav'}\n", "utf-8")
+    words = [str(tmp_path / "rows.csv"), str(tmp_path / "out.jsonl"), "--model", taught]
+    code = batch.main(words, prog_name="batch", standalone_mode=False, obj=Terminal())
+    assert code == 3
+    (row,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert row["id"] == "first"
+    assert len(row["phones"].split()) > 5
+    (error,) = [path.read_text("utf-8") for path in tmp_path.glob("*error*")]
+    assert "missing.wav" in error

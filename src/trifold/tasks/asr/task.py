@@ -26,6 +26,8 @@ __all__ = ["LANGUAGE", "AsrTask", "Recording", "open_task"]
 
 LANGUAGE = "language.json"
 _CLIPPED = 0.01
+_EXAMPLE = Path(__file__).parent / "silence.wav"
+"""A raw request that fits must name a recording that is there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +110,7 @@ class AsrTask:
             request={"audio": ("audio", "path", "file")},
             needed=[("audio",)],
             options=(),
-            example={"audio": "recordings/story.wav"},
+            example={"audio": str(_EXAMPLE)},
             reply={"phones": "text", "words": "text", "seconds": "number", "confidence": "number"},
             answer="phones",
             score="confidence",

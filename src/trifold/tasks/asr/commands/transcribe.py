@@ -64,9 +64,7 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
                 progress(done, len(paths))
                 if isinstance(reply, Exception):
                     failed += 1
-                    host.err.print(
-                        printable(f"{path}: {reply}"), style="red", markup=False, highlight=False, soft_wrap=True
-                    )
+                    host.err.print(printable(str(reply)), style="red", markup=False, highlight=False, soft_wrap=True)
                 else:
                     for warning in reply.warnings:
                         host.err.print(

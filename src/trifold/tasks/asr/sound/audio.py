@@ -76,6 +76,8 @@ def read_sound(path: Path) -> Sound:
         import soxr
     except ImportError as error:
         raise MissingExtra("reading audio", "asr") from error
+    if not path.is_file():
+        raise DataError(f"{path}: expected a recording, found no file of that name.")
     try:
         with soundfile.SoundFile(path) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
