@@ -64,7 +64,11 @@ def test_clipping_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "cannot be read as audio"), (b"no sound at all" * 99, "cannot be read as audio"), (None, "cannot be read")],
+    [
+        (b"", "cannot be read as audio"),
+        (b"no sound at all" * 99, "cannot be read as audio"),
+        (None, "no file of that name"),
+    ],
 )
 def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "a.wav"
