@@ -193,3 +193,31 @@ def test_a_table_of_recordings_is_a_batch(taught: str, spoken: Path, tmp_path: P
     assert len(row["phones"].split()) > 5
     (error,) = [path.read_text("utf-8") for path in tmp_path.glob("*error*")]
     assert "missing.wav" in error
+
+
+def test_callers_of_a_server_cannot_have_its_files_read(taught: str, spoken: Path) -> None:
+    from trifold.engine.loaded import open_model
+    from trifold.errors import InvalidInput
+    from trifold.interfaces.http.settings import Settings
+
+    task = open_model(find(taught)).task
+    there = {"audio": str(next((spoken / "audio").iterdir()))}
+    missing = {"audio": str(spoken / "missing.wav")}
+    said = []
+    for raw in (there, missing):
+        with pytest.raises(InvalidInput) as refused:
+            task.check(raw, Settings().limits)
+        said.append(str(refused.value))
+    assert said[0] == said[1]  # nor does it tell which there are
+    assert "transcribe" in said[0]
+
+
+def test_a_name_that_cannot_be_had_is_told_before_anything_is_learnt(
+    spoken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trifold.errors import InvalidInput
+    from trifold.tasks.asr.learning import reading
+
+    monkeypatch.setattr(reading, "match_skipgrams", lambda *_, **__: pytest.fail("it was learnt first"))
+    with pytest.raises(InvalidInput, match="name"):
+        run("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "Not A Name", "--seeds", "1")

@@ -84,10 +84,12 @@ class Limits:
 
     text_bytes: size of one text (a passage), in bytes of UTF-8.
     texts: how many texts (passages) one request may hold.
+    files: whether a request may name files of this machine, which a caller from elsewhere must not be able to read.
     """
 
     text_bytes: int = 10_000_000
     texts: int = 10_000
+    files: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """Bounds on one request."""
-        return Limits(text_bytes=int(self.max_passage_mb * MB), texts=self.max_passages)
+        return Limits(text_bytes=int(self.max_passage_mb * MB), texts=self.max_passages, files=False)
 
     @property
     def bounds(self) -> Bounds:

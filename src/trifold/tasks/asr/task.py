@@ -58,7 +58,13 @@ class AsrTask:
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Recording:
-        """raw: `audio`, the path of a recording. Raises InvalidInput for what is none."""
+        """raw: `audio`, the path of a recording. Raises InvalidInput for what is none, and where none may be named."""
+        if not limits.files:
+            raise InvalidInput(
+                "audio: a server reads no files that its callers name.",
+                "Transcribe where the recordings are: `trifold transcribe`, `trifold batch`.",
+                field="audio",
+            )
         path = raw.get("audio")
         if not isinstance(path, str) or not path.strip():
             raise InvalidInput("audio: expected the path of a recording.", "Name a .wav, .flac, .mp3 or .ogg file.")
