@@ -14,7 +14,7 @@ from typing import Any
 from trifold.errors import DataError
 from trifold.models.folder import hash_file, write_manifest
 from trifold.models.registry import home
-from trifold.models.versions import adding
+from trifold.models.versions import Draft, adding
 from trifold.tasks.asr.decoder import DECODER, Decoder
 from trifold.tasks.asr.decoding.language import language_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
@@ -65,6 +65,13 @@ class Trained:
 
 def make(order: Order, report: Report) -> Trained:
     """Learn and publish. Raises DataError for too little speech or text, InvalidInput for a name that cannot be had."""
+    # The version is had first, so that nothing is learnt for a name that is refused.
+    with adding(order.name) as draft:
+        return _made(order, draft, report)
+
+
+def _made(order: Order, draft: Draft, report: Report) -> Trained:
+    """Learn, and fill the folder of the draft."""
     began = time.monotonic()
     recordings, digest, seconds = [], hashlib.sha256(), 0.0
     with report("reading the recordings") as progress:
@@ -111,11 +118,10 @@ def make(order: Order, report: Report) -> Trained:
         "seconds": round(spent, 1),
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
-    with adding(order.name) as draft:
-        _fill(draft.path, model, phones, scale, order, pronounced)
-        whole = {"name": draft.name, "version": draft.version, **facts}
-        (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
-        write_manifest(draft.path, whole)
+    _fill(draft.path, model, phones, scale, order, pronounced)
+    whole = {"name": draft.name, "version": draft.version, **facts}
+    (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
+    write_manifest(draft.path, whole)
     if learnt is not None and kept.is_dir():
         for file in kept.iterdir():
             file.unlink()
