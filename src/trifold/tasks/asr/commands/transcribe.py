@@ -97,13 +97,13 @@ def _write(host: Host, transcripts: Iterator[Transcript], form: str, output: Pat
         for one, path in zip(everything, textgrid_paths([t.audio for t in everything], output), strict=True):
             write_textgrid(one, path)
     elif output is not None and form == "tsv":
-        write_tsv(list(transcripts), output)
+        write_tsv(transcripts, output)
     elif output is not None and form == "json":
-        write_jsonlines(list(transcripts), output)
+        write_jsonlines(transcripts, output)
     elif output is not None:
         output.write_text("".join(f"{_line(one)}\n" for one in transcripts), encoding="utf-8")
     elif form == "tsv":
-        for line in tsv_lines(list(transcripts)):
+        for line in tsv_lines(transcripts):
             click.echo(line.rstrip("\n"))
     elif form == "json":
         for one in transcripts:

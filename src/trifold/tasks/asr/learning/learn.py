@@ -87,7 +87,6 @@ def learn(
     units = int(np.clip(segments // settings.segments_of_a_unit, 16, settings.units))
     features = segment_features(utterances, bounds)
     text = Text(sentences, symbols, following_of(sentences, symbols))
-    stages: list[Stage] = []
     tries: list[tuple[Judged, np.ndarray[Any, Any], list[list[Spoken]]]] = []
     for number in range(settings.seeds):
         seed = settings.seed + number
@@ -102,7 +101,7 @@ def learn(
         labels = [_labelled(edges, part) for edges, part in zip(bounds, _cut(phones, bounds), strict=True)]
         tries.append((judge.judge(_said(labels, recordings)), phones, labels))
     best = min(range(len(tries)), key=lambda i: tries[i][0].place)
-    stages += [Stage(f"seed {i + 1}", judged, i == best) for i, (judged, _, _) in enumerate(tries)]
+    stages = [Stage(f"seed {i + 1}", judged, i == best) for i, (judged, _, _) in enumerate(tries)]
     frames = [sounds(one) for one in utterances]
     model, judged, rounds = _refined(frames, recordings, tries[best][2], sentences, symbols, settings, judge, report)
     others = [phones for i, (_, phones, _) in enumerate(tries) if i != best]
