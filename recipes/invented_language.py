@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from synthesis import Synthesiser
+from trifold.tasks.asr.speaking.synthesiser import Synthesiser
 
 CONSONANTS, VOWELS, CODAS = "ptkbdgmnsflrhwj", "aeiou", "nslr"
 WORDS = 300

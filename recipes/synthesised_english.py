@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from synthesis import Said, Synthesiser
+from trifold.tasks.asr.speaking.synthesiser import Said, Synthesiser
 
 VOICES = ("en-us", "en-us+m3", "en-us+m7", "en-us+f2", "en-us+f3", "en-us+klatt2")
 LONGEST = 14

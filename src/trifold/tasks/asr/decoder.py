@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.asr.matching.chains import Chain
-from trifold.tasks.asr.refining.phones import STATES, phone_chain
+from trifold.tasks.asr.refining.paths import STATES, Trigrams
+from trifold.tasks.asr.refining.phones import phone_chain
 from trifold.tasks.asr.sound.utterances import Scale
 
-__all__ = ["DECODER", "Decoder"]
+__all__ = ["DECODER", "TRIGRAMS", "Decoder"]
 
-DECODER = "decoder.json"
+DECODER, TRIGRAMS = "decoder.json", "trigrams.npz"
+_FEATURES = 39
+"""Of a frame (`sound.utterances.sounds`): a graph for others reads nothing right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """phones: by number, silence first. scale: of the recordings that were learnt from. stays: p(the same state again),
-    shape (S,). bigrams: of the phones."""
+    shape (S,). bigrams: of the phones. trigrams: theirs too, where a text was there to count them."""
 
     phones: tuple[str, ...]
     scale: Scale
     stays: np.ndarray[tuple[int], np.dtype[np.float64]]
     bigrams: Chain
+    trigrams: Trigrams | None = None
 
     def chain(self) -> Chain:
         """Of all states, as the graph scores them."""
         return phone_chain(self.stays, self.bigrams)
 
-    def to_json(self) -> str:
+    def write(self, folder: Path) -> None:
+        """Into a model's folder: `DECODER`, and `TRIGRAMS` where there are any."""
+        (folder / DECODER).write_text(self._to_json(), encoding="utf-8")
+        if self.trigrams is not None:
+            parts = asdict(self.trigrams)
+            with (folder / TRIGRAMS).open("wb") as file:
+                np.savez_compressed(file, **{name: part.astype(np.float16) for name, part in parts.items()})
+
+    def _to_json(self) -> str:
         return json.dumps(
             {
+                "features": _FEATURES,
                 "phones": self.phones,
                 "mean": self.scale.mean.tolist(),
                 "spread": self.scale.spread.tolist(),
@@ -47,10 +61,13 @@ class Decoder:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Decoder:
-        """Raises ModelDamaged for a file that is not one of these."""
+    def read(cls, folder: Path) -> Decoder:
+        """Of a model's folder. Raises ModelDamaged for files that are not what is written."""
+        path = folder / DECODER
         try:
             known = json.loads(path.read_bytes())
+            if known.get("features") != _FEATURES:
+                raise ValueError("made for other features, by another version of trifold; train it anew")
             phones = tuple(str(phone) for phone in known["phones"])
             arrays = {name: np.array(known[name], np.float64) for name in ("stays", "initial", "following", "ends")}
             scale = Scale(np.array(known["mean"], np.float32), np.array(known["spread"], np.float32))
@@ -58,6 +75,19 @@ class Decoder:
             shapes = {"stays": (count * STATES,), "initial": (count,), "following": (count, count), "ends": (count,)}
             if any(arrays[name].shape != shape for name, shape in shapes.items()) or scale.mean.shape != (13,):
                 raise ValueError("its parts do not fit together")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            trigrams = _trigrams(path := folder / TRIGRAMS, count)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, BadZipFile) as error:
             raise ModelDamaged(f"{path}: not what a recogniser needs ({error}). Get the model again.") from None
-        return cls(phones, scale, arrays["stays"], Chain(arrays["initial"], arrays["following"], arrays["ends"]))
+        chain = Chain(arrays["initial"], arrays["following"], arrays["ends"])
+        return cls(phones, scale, arrays["stays"], chain, trigrams)
+
+
+def _trigrams(path: Path, count: int) -> Trigrams | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        parts = {name: file[name].astype(np.float32) for name in ("first", "after", "ends")}
+    shapes = {"first": (count,), "after": (count, count, count + 1), "ends": (count, count + 1)}
+    if any(part.shape != shapes[name] for name, part in parts.items()):
+        raise ValueError("its parts do not fit together")
+    return Trigrams(**parts)

@@ -11,11 +11,12 @@ import numpy as np
 
 from trifold.errors import DataError, InvalidInput, ModelDamaged
 from trifold.task import Arrays, Columns, Encoded, Limits, Unit
-from trifold.tasks.asr.decoder import DECODER, Decoder
+from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import Language
 from trifold.tasks.asr.decoding.words import WordSearch, words_of_segments
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
+from trifold.tasks.asr.refining.paths import best_phones
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
 from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
 from trifold.tasks.asr.sound.features import HOP, WINDOW
@@ -104,10 +105,13 @@ class AsrTask:
     def _read(self, scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
         """The likeliest phones of a stretch, and what each phone's share in each of them is: (phones, V)."""
         lengths = np.array([len(scores)], np.int64)
-        (path,) = best_paths(self._chain, scores[None], lengths)
+        trigrams = self.decoder.trigrams
+        if trigrams is None:
+            spoken = spoken_of(best_paths(self._chain, scores[None], lengths)[0])
+        else:
+            spoken = best_phones(scores, self.decoder.stays, trigrams)
         gamma, _, _ = posteriors(self._chain, scores[None], lengths)
         by_phone = gamma[0].reshape(len(scores), -1, STATES).sum(2)
-        spoken = spoken_of(path)
         shares = np.stack([by_phone[one.first : one.last].mean(0) for one in spoken])
         return spoken, shares.astype(np.float32)
 
@@ -138,7 +142,7 @@ class AsrTask:
 
 def open_task(folder: Path, version: str) -> AsrTask:
     """Raises ModelDamaged when the folder lacks what a recogniser needs."""
-    decoder = Decoder.read(folder / DECODER)
+    decoder = Decoder.read(folder)
     place = folder / LANGUAGE
     language = None
     if place.is_file():

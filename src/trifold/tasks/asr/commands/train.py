@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from trifold.errors import UsageError
 from trifold.task import Host
 from trifold.tasks.asr.commands.options import json_option, read_text, text_options
 
@@ -25,6 +26,7 @@ _UNITS = 50
 Examples:
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --name mine
   trifold asr train --audio recordings --text stories.txt --dictionary words.dict --seeds 5
+  trifold asr train --audio recordings --text stories.txt --letters letters.txt --speak ro --mnemonics said.txt
   trifold asr train --audio recordings --name sounds        units without any text
 
 \b
@@ -40,6 +42,17 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
     default="skipgrams",
     show_default=True,
     help="What first matches sounds with phones; adversarial is that of wav2vec-U, and takes longer.",
+)
+@click.option(
+    "--speak",
+    metavar="VOICE",
+    help="A voice of espeak-ng, such as sw, that reads sentences of the text aloud: a start that is better than "
+    "chance where recordings are of people. Needs the extra espeak.",
+)
+@click.option(
+    "--mnemonics",
+    type=click.Path(path_type=Path),
+    help="A table of phones, and what espeak-ng calls them, for a voice of another language to say.",
 )
 @click.option(
     "--units", type=click.IntRange(2, 500), default=_UNITS, show_default=True, help="Without text: how many to find."
@@ -60,6 +73,8 @@ def train(
     name: str,
     seeds: int,
     matcher: Literal["skipgrams", "adversarial"],
+    speak: str | None,
+    mnemonics: Path | None,
     units: int,
     seed: int,
     resume: bool,
@@ -79,7 +94,15 @@ def train(
     from trifold.tasks.asr.learning.settings import LearningSettings
     from trifold.tasks.asr.making.train import Order, make
     from trifold.tasks.asr.sound.audio import find_audio
+    from trifold.tasks.asr.speaking.spoken import read_mnemonics, speaks
 
+    if speak is None and mnemonics is not None:
+        raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
+    if speak is not None and text is None:
+        raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
+    said = None if mnemonics is None else read_mnemonics(mnemonics)
+    if speak is not None:
+        speaks(speak, said)
     given = read_text(text, letters, dictionary, espeak, epitran)
     paths = find_audio(audio)
     with host.progress("looking through the recordings") as progress:
@@ -96,8 +119,10 @@ def train(
         text=given,
         units=units,
         settings=LearningSettings(seeds=seeds, seed=seed, matcher=matcher),
+        speak=speak,
+        mnemonics=said,
         resume=resume,
-        sources=tuple(path for path in (text, letters, dictionary) if path is not None),
+        sources=tuple(path for path in (text, letters, dictionary, mnemonics) if path is not None),
     )
     trained = make(order, host.progress)
     if as_json:

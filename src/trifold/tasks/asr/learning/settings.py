@@ -16,7 +16,8 @@ class LearningSettings:
     `boundaries`. units: clusters of segments at most. segments_of_a_unit: and so many segments for each at least.
     matcher: skip-grams, or wav2vec-U's generator and discriminator. starts, steps: of skip-grams, for each seed.
     duel_steps: of the adversarial matcher. rounds: of decipherment with trigrams. scale: how much a frame counts
-    beside the bigrams of phones. refinements: rounds of realignment that are tried.
+    beside what the text makes likely. spoken: sentences that a synthesiser reads, where one is asked to. components:
+    distributions of each state, a power of two. refinements: rounds of hearing all recordings anew that are tried.
     """
 
     seeds: int = 3
@@ -29,5 +30,7 @@ class LearningSettings:
     steps: int = 300
     rounds: int = 8
     scale: float = 0.2
-    refinements: int = 3
+    spoken: int = 1600
+    components: int = 8
+    refinements: int = 6
     seed: int = 0

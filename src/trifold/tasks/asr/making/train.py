@@ -15,11 +15,12 @@ from trifold.errors import DataError
 from trifold.models.folder import hash_file, write_manifest
 from trifold.models.registry import home
 from trifold.models.versions import Draft, adding
-from trifold.tasks.asr.decoder import DECODER, Decoder
+from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import language_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
 from trifold.tasks.asr.learning.reading import Report
 from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.learning.spoken import Aloud
 from trifold.tasks.asr.learning.units import discover
 from trifold.tasks.asr.making.card import card
 from trifold.tasks.asr.making.graph import write_graph
@@ -27,6 +28,7 @@ from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.utterances import Scale, all_parts, listened, scale_of
+from trifold.tasks.asr.speaking.spoken import lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
 from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
@@ -40,8 +42,9 @@ _FEWEST_WORDS = 2
 class Order:
     """What is to be learnt. text: sentences and what pronounces them. units: how many to find where there is no text.
 
-    resume: go on with the seeds that an earlier run with the same recordings, text and settings finished. sources: the
-    files that the text and its pronunciation came from.
+    speak: a voice of espeak-ng that reads sentences of the text for a start. mnemonics: what it is asked for, for each
+    phone, where it is not to read the text itself. resume: go on with the seeds that an earlier run with the same
+    recordings, text and settings finished. sources: the files that the text and its pronunciation came from.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Order:
     text: tuple[Sequence[str], Speller] | None
     units: int
     settings: LearningSettings
+    speak: str | None = None
+    mnemonics: Mapping[str, str] | None = None
     resume: bool = False
     sources: Sequence[Path] = ()
 
@@ -101,9 +106,10 @@ def _made(order: Order, draft: Draft, report: Report) -> Trained:
         inventory = Inventory.of(pronounced)
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
-        kept = _kept(order, digest.hexdigest(), sentences)
+        said = _said(order, pronounced, inventory)
+        kept = _kept(order, digest.hexdigest(), sentences, said)
         learnt = learn(
-            utterances, [number for number, _ in parts], sentences, len(phones), order.settings, report, kept
+            utterances, [number for number, _ in parts], sentences, len(phones), order.settings, report, kept, said
         )
         model = learnt.model
     spent = time.monotonic() - began
@@ -115,6 +121,7 @@ def _made(order: Order, draft: Draft, report: Report) -> Trained:
         "audio": audio,
         "text": {path.name: hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
+        **({} if order.speak is None else {"read_aloud": _read_aloud(order)}),
         "seconds": round(spent, 1),
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
@@ -138,8 +145,7 @@ def _fill(
     pronounced: Pronounced | None,
 ) -> None:
     write_graph(model, folder / "model.onnx")
-    decoder = Decoder(phones, scale, model.stays, model.bigrams)
-    (folder / DECODER).write_text(decoder.to_json(), encoding="utf-8")
+    Decoder(phones, scale, model.stays, model.bigrams, model.trigrams).write(folder)
     if pronounced is not None and order.text is not None and len(pronounced.words) >= _FEWEST_WORDS:
         language = language_of([words_of(one) for one in order.text[0]], pronounced.words, phones)
         (folder / LANGUAGE).write_text(language.to_json(), encoding="utf-8")
@@ -156,10 +162,26 @@ def _facts(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _kept(order: Order, recordings: str, sentences: Sequence[Sequence[int]]) -> Path:
+def _said(order: Order, pronounced: Pronounced, inventory: Inventory) -> Aloud | None:
+    """What a synthesiser may read, where it is asked to."""
+    if order.speak is None or order.text is None:
+        return None
+    return Aloud(order.speak, lines_of(order.text[0], pronounced, inventory, order.mnemonics))
+
+
+def _read_aloud(order: Order) -> dict[str, Any]:
+    return {
+        "by": "espeak-ng",
+        "voice": order.speak,
+        "mnemonics": None if order.mnemonics is None else dict(order.mnemonics),
+    }
+
+
+def _kept(order: Order, recordings: str, sentences: Sequence[Sequence[int]], said: Aloud | None) -> Path:
     """Where seeds that are done are kept: of these recordings, this text and these settings alone."""
+    spoken = None if said is None else [said.voice, [line.content for line in said.lines]]
     settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
-    known = json.dumps([recordings, settings, [list(one) for one in sentences]])
+    known = json.dumps([recordings, settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     if not order.resume:

@@ -49,8 +49,8 @@ class Read:
     likelihood: float
 
 
-def following_of(sentences: Sequence[Sequence[int]], phones: int) -> Following:
-    """Of trigrams of the text, with phones that are left out now and then."""
+def following_of(sentences: Sequence[Sequence[int]], phones: int, skipped: float = _SKIPPED) -> Following:
+    """Of trigrams of the text, of whose phones a share is skipped now and then."""
     import torch
 
     model = NGrams.fit(sentences, 3, phones)
@@ -60,10 +60,10 @@ def following_of(sentences: Sequence[Sequence[int]], phones: int) -> Following:
     after = np.array([[[model.probability((a, b), w) for w in everything] for b in everything] for a in before])
     ends = np.array([[model.probability((a, b), BOUNDARY) for b in everything] for a in before])
     one = [torch.from_numpy(part).float() for part in (first, after, ends)]
-    skipped = torch.einsum("ijl,jlk->ijk", one[1], one[1][:phones])
+    over = torch.einsum("ijl,jlk->ijk", one[1], one[1][:phones])
     return Following(
-        (1 - _SKIPPED) * one[0] + _SKIPPED * one[0] @ one[1][phones],
-        (1 - _SKIPPED) * one[1] + _SKIPPED * skipped,
+        (1 - skipped) * one[0] + skipped * one[0] @ one[1][phones],
+        (1 - skipped) * one[1] + skipped * over,
         one[2],
     )
 

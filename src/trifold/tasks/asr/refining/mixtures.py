@@ -13,9 +13,9 @@ import numpy as np
 from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["Mixtures", "Totals"]
+__all__ = ["LEAST_SHARE", "Mixtures", "Totals"]
 
-_LEAST_SHARE = 0.02
+LEAST_SHARE = 0.02
 """Of the variance of all frames: a state that was heard a few times only must not become a spike."""
 _PRIOR = 10.0
 """Frames' worth of the distribution of all frames, in every state."""
@@ -40,10 +40,15 @@ class Mixtures:
         """log p(frame | state), shape (N, S)."""
         return np.asarray(_log_sum(self._of_components(frames)))
 
-    def components(self, frames: Frames, shares: Table) -> Table:
+    def components(self, frames: Frames, shares: Table | Frames) -> Table:
         """p(state and component | frame), shape (N, S, M), from the states' shares (N, S)."""
         each = self._of_components(frames)
         return np.asarray(shares[:, :, None] * np.exp(each - _log_sum(each)[:, :, None]))
+
+    def of(self, state: int) -> Mixtures:
+        """Those of one state."""
+        one = slice(state, state + 1)
+        return Mixtures(self.weights[one], self.means[one], self.variances[one])
 
     def split(self, seed: int = 0) -> Mixtures:
         """Twice as many components: each as two, a fifth of a standard deviation to either side."""
@@ -92,7 +97,7 @@ class Totals:
         count = self.count[:, :, None] + _PRIOR
         means = (self.first + _PRIOR * mean) / count
         squares = (self.second + _PRIOR * (variance + mean**2)) / count
-        variances = np.maximum(squares - means**2, _LEAST_SHARE * variance)
+        variances = np.maximum(squares - means**2, LEAST_SHARE * variance)
         weights = self.count + 1.0
         return Mixtures(weights / weights.sum(1, keepdims=True), means, variances)
 

@@ -17,29 +17,19 @@ import numpy as np
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Chain, Lengths, Table, best_paths, posteriors
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
+from trifold.tasks.asr.refining.paths import STATES, Spoken, Trigrams, best_phones
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["STATES", "PhoneModel", "Spoken", "first_model", "improved", "phone_chain", "spoken_of"]
-
-STATES = 3
-"""A phone lasts at least so many frames."""
 
 _AT_ONCE = 64
 _STAYS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A phone of an utterance with its first frame and the one after its last."""
-
-    phone: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
 class PhoneModel:
-    """sounds: of each state. stays: p(the same state again), shape (S,). bigrams: of the phones.
+    """sounds: of each state. stays: p(the same state again), shape (S,). bigrams: of the phones. trigrams: theirs too,
+    where there is a text to know them from.
 
     scale: how much a frame's score counts beside the bigrams; neighbouring frames tell the same thing again.
     """
@@ -48,6 +38,7 @@ class PhoneModel:
     stays: Table
     bigrams: Chain
     scale: float = 0.3
+    trigrams: Trigrams | None = None
 
     def chain(self) -> Chain:
         """The chain of all states."""
@@ -55,6 +46,8 @@ class PhoneModel:
 
     def read(self, utterances: Sequence[Frames]) -> list[list[Spoken]]:
         """The likeliest phones of each utterance with their times."""
+        if self.trigrams is not None:
+            return [best_phones(self.scale * self.sounds.scores(one), self.stays, self.trigrams) for one in utterances]
         chain = self.chain()
         found: list[list[Spoken]] = [[] for _ in utterances]
         for indices, lengths, scores in self._batches(utterances):

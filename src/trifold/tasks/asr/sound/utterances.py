@@ -89,8 +89,8 @@ def parts_of(recording: Spoken, scale: Scale) -> list[Part]:
 
 
 def sounds(cepstra: Frames) -> Frames:
-    """What phones are told by: cepstra and their slopes, shape (frames, 26)."""
-    return with_deltas(cepstra, 1)
+    """What phones are told by: cepstra, their slopes and the slopes of those, shape (frames, 39)."""
+    return with_deltas(cepstra)
 
 
 def all_parts(recordings: Sequence[Spoken], scale: Scale) -> list[tuple[int, Part]]:

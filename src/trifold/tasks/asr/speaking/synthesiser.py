@@ -1,6 +1,7 @@
 """Speech from espeak-ng (carried by the package espeakng-loader), with the times of its phones; needs no sound device.
 
-Only corpora to develop and test with are made so: the reference phones and times are the synthesiser's own.
+espeak-ng is under the GPL, so the package is optional. The times are for references of corpora to develop with; nothing
+that learns reads them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from trifold.errors import MissingExtra, UsageError
+
+__all__ = ["Said", "Synthesiser"]
 
 _SYNCHRONOUS, _PHONEME_EVENTS = 2, 1
 _UTF8, _IN_BRACKETS = 1, 0x100
@@ -48,25 +53,32 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Synthesiser:
-    """The one synthesiser of a process."""
+    """The one synthesiser of a process. Raises MissingExtra."""
 
     def __init__(self) -> None:
-        import espeakng_loader
-
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise MissingExtra("reading aloud by espeak-ng", "espeak") from error
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         path = espeakng_loader.get_data_path().encode()
         self._rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, _PHONEME_EVENTS)
         if self._rate <= 0:
-            raise RuntimeError("espeak-ng cannot be started")
+            raise MissingExtra("reading aloud by espeak-ng", "espeak")
         self._parts: list[np.ndarray[Any, np.dtype[np.int16]]] = []
         self._phones: list[tuple[str, float]] = []
         self._callback = _Callback(self._hear)  # kept, or it is collected while the library still calls it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def say(self, text: str, voice: str, *, speed: int = 160, pitch: int = 50, melody: int = 50) -> Said:
-        """Say a text, or phones in [[double brackets]]. speed: words a minute; pitch, melody: 0 to 100."""
+        """Say a text, or phones in [[double brackets]]. speed: words a minute; pitch, melody: 0 to 100.
+
+        voice: a language, or one and a variant as in "en-us+f2". Raises UsageError where there is none of that name.
+        """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise ValueError(f"espeak-ng has no voice {voice!r}")
+            raise UsageError(
+                f"{voice}: expected the name of a voice of espeak-ng, such as sw. See `espeak-ng --voices`."
+            )
         for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, melody)):
             self._library.espeak_SetParameter(parameter, value, 0)
         with self._recording():

@@ -1,0 +1,50 @@
+"""Models of phones, made better by what they hear themselves in all recordings, with the text's trigrams.
+
+As the Kaldi rounds of wav2vec-U and Chen, Tsai, Lee & Lee (2019): from few distributions to more. Of all rounds the one
+is kept whose phones look most like the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.matching.trigrams import Following
+from trifold.tasks.asr.refining.heard import relearnt
+from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
+from trifold.tasks.asr.refining.phones import PhoneModel
+from trifold.tasks.asr.refining.told import Told
+from trifold.tasks.asr.sound.features import Frames
+
+__all__ = ["refined"]
+
+
+def refined(
+    told: Told,
+    pieces: Sequence[Frames],
+    following: Following,
+    model: Callable[[Told], PhoneModel],
+    settings: LearningSettings,
+    consider: Callable[[str, PhoneModel], None],
+    report: Report,
+) -> None:
+    """Tell `consider` of each model on the way, the first included.
+
+    pieces: frames of the recordings. model: what reads them, made of what was learnt.
+    """
+    frames = np.concatenate(pieces)
+    mean, variance = frames.mean(0).astype(np.float64), frames.var(0).astype(np.float64)
+
+    def estimate(totals: Totals) -> Mixtures:
+        return totals.mixtures(mean, variance)
+
+    consider("phone models", model(told))
+    for number in range(settings.refinements):
+        if number % 2 and told.sounds.means.shape[1] < settings.components:
+            told = Told(told.sounds.split(number), told.stays)
+        with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
+            told = relearnt(told, following, pieces, settings.scale, estimate, progress)
+        consider(f"heard anew {number + 1}", model(told))

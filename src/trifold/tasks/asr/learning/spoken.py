@@ -1,0 +1,103 @@
+"""A start from a synthesiser: phone models of what it was asked to say, brought over to the recordings' voices.
+
+What the synthesiser says is far from how people speak, so the models are right about few frames at first. All their
+means move together first, then each by itself, while the text's trigrams say what can follow what (`refining/adapted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.matching.trigrams import Following
+from trifold.tasks.asr.refining.adapted import drawn, moved_together
+from trifold.tasks.asr.refining.heard import relearnt
+from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
+from trifold.tasks.asr.refining.told import Told, learn_told
+from trifold.tasks.asr.sound.features import Frames
+from trifold.tasks.asr.sound.utterances import all_parts, listened, scale_of, sounds
+from trifold.tasks.asr.speaking.spoken import Line, aloud
+
+__all__ = ["Aloud", "by_voices"]
+
+_TOGETHER, _EACH = 4, 5
+"""Rounds of adaptation."""
+_STRENGTH = 30.0
+_FRAMES = 150_000
+"""Of the recordings, heard in each round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aloud:
+    """voice: a language of espeak-ng. lines: what it may read."""
+
+    voice: str
+    lines: Sequence[Line]
+
+
+def by_voices(
+    recordings: Sequence[Frames],
+    said: Aloud,
+    symbols: int,
+    following: Following,
+    settings: LearningSettings,
+    seed: int,
+    report: Report,
+    label: str,
+) -> Told:
+    """Models of the phones in the recordings' voices. recordings: frames of each one's speech."""
+    heard, phones = [], []
+    count = min(settings.spoken, len(said.lines))
+    with report(f"{label}: reading aloud") as progress:
+        for done, (samples, line) in enumerate(aloud(said.lines, said.voice, count, seed), 1):
+            heard.append(listened(samples))
+            phones.append(line)
+            progress(done, count)
+    parts: list[list[Frames]] = [[] for _ in heard]
+    for number, part in all_parts(heard, scale_of(heard)):
+        parts[number].append(sounds(part.cepstra))
+    spoken = [(np.concatenate(one), line) for one, line in zip(parts, phones, strict=True) if one]
+    with report(f"{label}: models of what was read aloud") as progress:
+        told = learn_told(
+            [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress
+        )
+    return _brought_over(told, recordings, following, settings, seed, report, label)
+
+
+def _brought_over(
+    told: Told,
+    recordings: Sequence[Frames],
+    following: Following,
+    settings: LearningSettings,
+    seed: int,
+    report: Report,
+    label: str,
+) -> Told:
+    chosen = _some(recordings, seed)
+    variance = np.concatenate(chosen).var(0).astype(np.float64)
+    for number in range(_TOGETHER + _EACH):
+        sounds_now = told.sounds
+
+        def estimate(totals: Totals, sounds_now: Mixtures = sounds_now, number: int = number) -> Mixtures:
+            if number < _TOGETHER:
+                return moved_together(sounds_now, totals)
+            return drawn(sounds_now, totals, variance, _STRENGTH)
+
+        with report(f"{label}: to the recordings' voices, {number + 1} of {_TOGETHER + _EACH}") as progress:
+            told = relearnt(told, following, chosen, settings.scale, estimate, progress)
+    return told
+
+
+def _some(recordings: Sequence[Frames], seed: int) -> list[Frames]:
+    """As many of the recordings as rounds of adaptation hear."""
+    found, count = [], 0
+    for i in np.random.default_rng(seed).permutation(len(recordings)).tolist():
+        if count >= _FRAMES:
+            break
+        found.append(recordings[i])
+        count += len(recordings[i])
+    return found
