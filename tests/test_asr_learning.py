@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from trifold.errors import UsageError
 from trifold.interfaces.console import Terminal
 from trifold.models.registry import find, home
 from trifold.task import Tabular
@@ -74,6 +75,35 @@ def test_a_language_is_learnt_without_a_transcript(taught: str, spoken: Path, tm
     for one in heard:
         assert all(a.end <= b.start + 1e-3 for a, b in zip(one.phones, one.phones[1:], strict=False))
         assert all(0 <= phone.confidence <= 1 and phone.start < phone.end <= one.seconds + 1e-3 for phone in one.phones)
+
+
+def test_a_voice_of_another_language_is_a_start(spoken: Path, tmp_path: Path) -> None:
+    """The recordings are by a Swahili voice; the one that reads the text aloud is Romanian."""
+    letters = [line.split()[0] for line in (spoken / "letters.txt").read_text("utf-8").splitlines() if line[:1] != "#"]
+    said = tmp_path / "said.txt"
+    said.write_text("".join(f"{letter}\t{letter}\n" for letter in letters), encoding="utf-8")
+    words = ("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "begun", "--seeds", "1")
+    assert run(*words, "--speak", "ro", "--mnemonics", said) == 0
+    manifest = find("begun").manifest
+    assert manifest["read_aloud"]["voice"] == "ro"
+    assert manifest["learnt"]["verdict"] == "doubtful"  # one seed only
+    output = tmp_path / "heard.jsonl"
+    assert run("transcribe", spoken / "audio", "--model", "begun", "--output", output) == 0
+    result = score(read_transcripts(output), read_references(spoken / "utterances.tsv"))
+    assert result.phones is not None
+    assert result.phones.rate < 0.15
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--mnemonics", "said.txt"), "--mnemonics: expected a voice"),
+        (("--speak", "sw"), "--speak: expected a text"),
+    ],
+)
+def test_what_is_read_aloud_needs_a_voice_and_a_text(words: tuple[str, ...], wrong: str, spoken: Path) -> None:
+    with pytest.raises(UsageError, match=wrong):
+        run("train", "--audio", spoken / "audio", *words)
 
 
 def test_a_text_of_another_language_is_not_taken_for_this_one(

@@ -85,7 +85,7 @@ class Decoder:
 def _trigrams(path: Path, count: int) -> Trigrams | None:
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         parts = {name: file[name].astype(np.float32) for name in ("first", "after", "ends")}
     shapes = {"first": (count,), "after": (count, count, count + 1), "ends": (count, count + 1)}
     if any(part.shape != shapes[name] for name, part in parts.items()):

@@ -56,7 +56,7 @@ def first_of(place: Path | None, pieces: Sequence[Frames], look: Callable[[], Fi
 
 def _read(place: Path, pieces: Sequence[Frames]) -> First:
     try:
-        with np.load(place, allow_pickle=False) as file:
+        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             counts, columns = file["counts"], [file[name].tolist() for name in ("phones", "firsts", "lasts")]
             sounds = Mixtures(file["weights"], file["means"], file["variances"])
             told = Told(sounds, file["stays"])

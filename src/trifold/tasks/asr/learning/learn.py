@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def learn(
 
     def from_voices(seed: int, label: str, said: Aloud) -> First:
         told = by_voices(pieces.frames, said, symbols, following, settings, seed, report, label)
-        return First(model_of(told).read(pieces.frames), told)
+        with report(f"{label}: reading") as progress:
+            return First(model_of(told).read(pieces.frames, progress), told)
 
     def model_of(told: Told) -> PhoneModel:
         return PhoneModel(told.sounds, told.stays, bigrams, settings.scale, trigrams)
@@ -122,13 +124,8 @@ def learn(
     for number in range(settings.seeds):
         seed, label = settings.seed + number, f"seed {number + 1} of {settings.seeds}"
         place = None if kept is None else kept / f"seed-{seed}.npz"
-        first = first_of(
-            place,
-            pieces.frames,
-            lambda seed=seed, label=label: (  # type: ignore[misc]
-                from_units(seed, label) if said is None else from_voices(seed, label, said)
-            ),
-        )
+        look = partial(from_units, seed, label) if said is None else partial(from_voices, seed, label, said)
+        first = first_of(place, pieces.frames, look)
         tries.append((judge.judge(pieces.said(first.labels)), first))
     best = min(range(len(tries)), key=lambda i: tries[i][0].place)
     stages = [Stage(f"seed {i + 1}", judged, i == best) for i, (judged, _) in enumerate(tries)]
@@ -137,7 +134,9 @@ def learn(
     sample = pieces.sample(_JUDGED, settings.seed)
 
     def consider(name: str, model: PhoneModel) -> None:
-        candidates.append((name, model, judge.judge(sample.said(model.read(sample.frames)))))
+        with report(f"{name}: judging") as progress:
+            read = model.read(sample.frames, progress)
+        candidates.append((name, model, judge.judge(sample.said(read))))
 
     refined(tries[best][1].told, pieces.frames, following, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)

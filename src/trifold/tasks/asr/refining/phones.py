@@ -44,12 +44,15 @@ class PhoneModel:
         """The chain of all states."""
         return phone_chain(self.stays, self.bigrams)
 
-    def read(self, utterances: Sequence[Frames]) -> list[list[Spoken]]:
+    def read(self, utterances: Sequence[Frames], progress: Progress = no_progress) -> list[list[Spoken]]:
         """The likeliest phones of each utterance with their times."""
-        if self.trigrams is not None:
-            return [best_phones(self.scale * self.sounds.scores(one), self.stays, self.trigrams) for one in utterances]
-        chain = self.chain()
         found: list[list[Spoken]] = [[] for _ in utterances]
+        if self.trigrams is not None:
+            for i, one in enumerate(utterances):
+                found[i] = best_phones(self.scale * self.sounds.scores(one), self.stays, self.trigrams)
+                progress(i + 1, len(utterances))
+            return found
+        chain = self.chain()
         for indices, lengths, scores in self._batches(utterances):
             for i, path in zip(indices, best_paths(chain, scores, lengths), strict=True):
                 found[i] = spoken_of(path)
