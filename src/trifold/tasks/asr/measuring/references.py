@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trifold.errors import DataError
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.writing.naming import recording_name
-from trifold.tasks.asr.writing.plaintext import read_text
 
 __all__ = [
     "SILENCES",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trifold.errors import DataError
+from trifold.tasks.asr.plain import read_text
 
 __all__ = ["Dictionary", "Letters", "Pronounced", "Speller", "read_dictionary", "read_letters", "words_of"]
 
@@ -125,7 +124,7 @@ def read_letters(path: Path) -> Letters:
     Letters alone are silent. Raises DataError for a table without phones or with two lines of the same letters.
     """
     table: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split("#", 1)[0].replace(",", " ").split()
         if not fields:
             continue
@@ -148,7 +147,7 @@ def read_dictionary(path: Path) -> Dictionary:
     Raises DataError where no line is so.
     """
     entries: dict[str, tuple[str, ...]] = {}
-    for line in _lines(path):
+    for line in read_text(path).splitlines():
         if line.startswith(";;;"):
             continue
         word, *phones = line.split("#", 1)[0].split()[:] or [""]
@@ -158,18 +157,6 @@ def read_dictionary(path: Path) -> Dictionary:
     if not entries:
         raise DataError(f"{path}: expected a word and its phones on each line, found no such line.")
     return Dictionary(entries)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig").splitlines()
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error):
-        raise DataError(f"{path}: expected text in UTF-8, as it is or in a whole .gz. Save it so.") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _plain(text: str) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import re
-import zlib
 from pathlib import Path
 
 from trifold.errors import DataError, UsageError
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.text.letters import Speller, read_dictionary, read_letters
 from trifold.tasks.asr.text.voices import epitran_rules, espeak_voice
 
 __all__ = ["read_sentences", "speller"]
 
-_GZIP = b"\x1f\x8b"
-_LARGEST = 1 << 30
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b]")
 _WORDS = (
     "letters (a letter-to-sound table), dictionary (a pronouncing dictionary), espeak (a voice of espeak-ng such as "
@@ -28,7 +24,7 @@ def read_sentences(path: Path) -> tuple[str, ...]:
 
     UTF-8, or UTF-16 that begins with its mark. Raises DataError for a file that is empty, is no text or cannot be read.
     """
-    text = _decoded(path, _content(path))
+    text = read_text(path)
     # A control character that ends no line stands in no text; a file of another kind is full of them.
     if found := _CONTROL.search(text):
         raise DataError(
@@ -68,29 +64,3 @@ def speller(
         return espeak_voice(espeak)
     assert epitran is not None
     return epitran_rules(epitran)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == _GZIP
-        with gzip.open(path) if packed else path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise DataError(f"{path}: expected text packed by gzip, found a damaged file. Pack it anew.") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
-    if len(content) > _LARGEST:
-        raise DataError(f"{path}: expected at most {_LARGEST >> 30} GiB of text. Take a part of it.")
-    return content
-
-
-def _decoded(path: Path, content: bytes) -> str:
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected plain text in UTF-8, a sentence a line, found something else after {error.start:,} "
-            "bytes. Save it as plain text (.txt) in UTF-8."
-        ) from None

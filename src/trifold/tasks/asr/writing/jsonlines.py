@@ -9,8 +9,9 @@ from typing import Any
 
 from trifold.errors import DataError
 from trifold.jsontext import to_json
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.transcripts import Heard, Transcript
-from trifold.tasks.asr.writing.plaintext import heard, read_text, write_text
+from trifold.tasks.asr.writing.plaintext import heard, write_text
 
 __all__ = ["json_line", "read_jsonlines", "to_dict", "write_jsonlines"]
 

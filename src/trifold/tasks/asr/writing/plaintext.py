@@ -1,8 +1,7 @@
-"""Text files as they come from editors, spreadsheets and Praat, and as we write them."""
+"""Text files as we write them, and the numbers in those that come back."""
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,26 +9,7 @@ from trifold.errors import DataError
 from trifold.tables.publishing import publishing
 from trifold.tasks.asr.transcripts import Heard
 
-__all__ = ["heard", "read_text", "write_text"]
-
-
-def read_text(path: Path) -> str:
-    """A file in UTF-8, or in UTF-16 that begins with its mark. Line ends stay as they are.
-
-    Raises DataError where it cannot be read or is no such text.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected text in UTF-8 or UTF-16, found something else after {error.start:,} bytes. "
-            "Save it as text in UTF-8."
-        ) from None
+__all__ = ["heard", "write_text"]
 
 
 def write_text(parts: Iterable[str], path: Path) -> None:

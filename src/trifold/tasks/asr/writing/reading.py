@@ -6,9 +6,9 @@ from pathlib import Path
 
 from trifold.errors import DataError
 from trifold.task import Progress, no_progress
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.transcripts import Transcript
 from trifold.tasks.asr.writing.jsonlines import read_jsonlines
-from trifold.tasks.asr.writing.plaintext import read_text
 from trifold.tasks.asr.writing.textgrid import SUFFIX, read_textgrid
 from trifold.tasks.asr.writing.tsv import COLUMNS, read_tsv
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trifold.errors import DataError, UsageError
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.transcripts import Heard, Transcript
 from trifold.tasks.asr.writing.naming import recording_name
-from trifold.tasks.asr.writing.plaintext import heard, read_text, write_text
+from trifold.tasks.asr.writing.plaintext import heard, write_text
 from trifold.tasks.asr.writing.praat import Tier, parse, render
 
 __all__ = ["PHONES", "SUFFIX", "WORDS", "read_textgrid", "textgrid", "textgrid_paths", "write_textgrid"]

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trifold.errors import DataError
+from trifold.tasks.asr.plain import read_text
 from trifold.tasks.asr.transcripts import Heard, Transcript
-from trifold.tasks.asr.writing.plaintext import heard, read_text, write_text
+from trifold.tasks.asr.writing.plaintext import heard, write_text
 
 __all__ = ["COLUMNS", "read_tsv", "tsv_lines", "write_tsv"]
 
