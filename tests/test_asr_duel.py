@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,14 @@ import pytest
 import torch
 
 from trifold.errors import DataError, InvalidInput
+from trifold.task import no_progress
+from trifold.tasks.asr.learning.reading import Text, phones_of_segments
+from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.adversarial import GanSettings, generator
 from trifold.tasks.asr.matching.batches import Rows, repeated
 from trifold.tasks.asr.matching.duel import Checkpoint, Watched, duel
 from trifold.tasks.asr.matching.generated import Generated, generated_of
+from trifold.tasks.asr.matching.trigrams import following_of
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.sound.features import Frames
 
@@ -172,3 +177,24 @@ def test_what_cannot_be_matched_is_refused() -> None:
         duel(heard, text, PHONES, replace(QUICK, auxiliary=0.5))
     with pytest.raises(DataError, match="the clusters"):
         duel(heard, text, PHONES, QUICK, clusters=[np.zeros(1, np.int64)] * 4)
+
+
+def test_what_goes_wrong_is_told_once_while_it_does() -> None:
+    """Recordings of which each holds five of the text's sentences: whatever is read is far too long."""
+    heard = [np.concatenate(sounds(sentences(5, i), i)) for i in range(12)]
+    text = sentences(60, 30)
+    warned: list[str] = []
+    phones_of_segments(
+        heard,
+        list(range(12)),
+        Text(text, PHONES, following_of(text, PHONES)),
+        2 * PHONES,
+        LearningSettings(matcher="adversarial", duel_steps=1000, rounds=1),
+        0,
+        lambda _: nullcontext(no_progress),
+        "seed 1 of 1",
+        warned.append,
+    )
+    (found,) = [one for one in warned if "the rate is off" in one]
+    assert found.startswith("seed 1 of 1: ")
+    assert "To try: raise the weight of smoothness" in found

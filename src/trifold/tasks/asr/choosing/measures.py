@@ -48,11 +48,6 @@ class Measures:
     sequences: float
     phones: int
 
-    @property
-    def weighted(self) -> float:
-        """perplexity / used^2: what checkpoints and seeds are chosen by, lower is better."""
-        return self.perplexity / self.used**2 if self.used else math.inf
-
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:

@@ -1,7 +1,7 @@
 """Whether transcripts are to be trusted, by what they look like beside the text; and in words, why not.
 
-Those for the place between text and shuffled text come from simulations (see `simulated`) with held-out text of an
-invented language of 20 phones and of Mboshi, 0 to 90 % of errors; English phones, seen afterwards, agreed. The place
+Those for the place between text and shuffled text come from simulations (`tests/asr_corrupted`) with held-out text of
+an invented language of 20 phones and of Mboshi, 0 to 90 % of errors; English phones, seen afterwards, agreed. The place
 was about 0.2 to 0.35 at 15 to 20 % of wrong phones, 0.45 to 0.75 at 30 to 35 %, 0.75 to 0.9 at 55 %. The other
 thresholds are set by judgement.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trifold.errors import DataError
-from trifold.tasks.asr.choosing.estimating import Estimate
 from trifold.tasks.asr.choosing.measures import Measures, Yardstick, measure
 from trifold.tasks.asr.choosing.simulated import permuted, unigrams
 
@@ -28,8 +27,6 @@ Word = Literal["took off", "doubtful", "did not take off; do not use these trans
 
 _FINE, _LOST = 0.65, 0.85
 """Places up to which transcripts are fine, and from which they are lost: about 35 and 55 % of wrong phones."""
-_WRONG = 0.6
-"""The same for an estimate: text that is shuffled has 84 to 91 % of its phones wrong."""
 _VARIETY = 0.5
 """Variety over that of text, which errors only raise."""
 _FEW_USED, _SOME_UNUSED = 0.5, 0.8
@@ -91,11 +88,11 @@ def place(measures: Measures, against: Levels) -> float:
     return (hard + other) / 2
 
 
-def verdict(measures: Measures, against: Levels, estimate: Estimate | None = None) -> Verdict:
+def verdict(measures: Measures, against: Levels) -> Verdict:
     """Judge transcripts whose measures, and the levels', are of samples of the same size.
 
-    Transcripts of fine sentences that were not said escape it: nothing here has heard the audio. estimate: named among
-    the causes, and above 60 % the end. Raises DataError where the text is such that shuffling it changes nothing.
+    Transcripts of fine sentences that were not said escape it: nothing here has heard the audio. Raises DataError where
+    the text is such that shuffling it changes nothing.
     """
     text = against.text
     if against.shuffled.perplexity <= 1.2 * text.perplexity:
@@ -108,18 +105,13 @@ def verdict(measures: Measures, against: Levels, estimate: Estimate | None = Non
         return Verdict(NOT, math.inf, ("nothing was read in any recording",))
     at = place(measures, against)
     grave, slight = _causes(measures, against, at)
-    if grave or (estimate is not None and estimate.error > _WRONG):
+    if grave:
         word = NOT
     elif slight or at > _FINE:
         word = DOUBTFUL
     else:
         word = TOOK_OFF
-    causes = [*grave, *slight]
-    if estimate is not None and word != TOOK_OFF:
-        causes.append(
-            f"about {estimate.error:.0%} of the phones seem to be wrong ({estimate.low:.0%} to {estimate.high:.0%})"
-        )
-    return Verdict(word, at, tuple(causes))
+    return Verdict(word, at, (*grave, *slight))
 
 
 def _causes(measures: Measures, against: Levels, at: float) -> tuple[Sequence[str], Sequence[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from rich.markup import escape
 
 from trifold.errors import UsageError
 from trifold.task import Host
@@ -124,7 +125,9 @@ def train(
         resume=resume,
         sources=tuple(path for path in (text, letters, dictionary, mnemonics) if path is not None),
     )
-    trained = make(order, host.progress)
+    trained = make(
+        order, host.progress, lambda said: host.err.print(f"[yellow]warning[/] {escape(said)}", highlight=False)
+    )
     if as_json:
         host.print_json(trained.facts)
     else:

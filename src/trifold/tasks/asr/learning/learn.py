@@ -21,7 +21,7 @@ from trifold.tasks.asr.choosing.verdict import Verdict
 from trifold.tasks.asr.learning.judging import Judge, Judged
 from trifold.tasks.asr.learning.kept import First, first_of
 from trifold.tasks.asr.learning.pieces import pieces_of
-from trifold.tasks.asr.learning.reading import Report, Text, phones_of_segments
+from trifold.tasks.asr.learning.reading import Report, Text, Warn, phones_of_segments
 from trifold.tasks.asr.learning.refined import refined
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, by_voices
@@ -78,13 +78,14 @@ def learn(
     report: Report = lambda _: nullcontext(no_progress),
     kept: Path | None = None,
     said: Aloud | None = None,
+    warn: Warn = lambda _: None,
 ) -> Learnt:
     """utterances: cepstra of stretches of speech (`parts_of`). recordings: which one each is of, ascending; one is
     taken for a sentence, whatever its pauses. sentences: of phones from 1 to symbols - 1, as 0 is
     silence.
 
     kept: a folder where each seed's result is put, and taken from where it is there already. said: what a synthesiser
-    may read for a start, instead of matching units with the text.
+    may read for a start, instead of matching units with the text. warn: told what goes wrong while it does.
 
     Raises DataError where there is too little speech to learn from.
     """
@@ -105,7 +106,7 @@ def learn(
 
     def from_units(seed: int, label: str) -> First:
         features = segment_features(utterances, bounds)
-        phones = phones_of_segments(features, recordings, text, units, settings, seed, report, label)
+        phones = phones_of_segments(features, recordings, text, units, settings, seed, report, label, warn)
         cuts = np.cumsum([len(edges) - 1 for edges in bounds])[:-1]
         parts = [_labelled(edges, part) for edges, part in zip(bounds, np.split(phones, cuts), strict=True)]
         labels = pieces.joined(parts)

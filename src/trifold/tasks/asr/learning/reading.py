@@ -11,19 +11,23 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from trifold.task import Progress
+from trifold.tasks.asr.choosing.alarms import alarms
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.adversarial import GanSettings
+from trifold.tasks.asr.matching.players import Watched
 from trifold.tasks.asr.matching.skipgrams import match_skipgrams
 from trifold.tasks.asr.matching.trigrams import Following, reread
 from trifold.tasks.asr.matching.units import Units, units_of
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["Report", "Text", "gathered", "phones_of_segments"]
+__all__ = ["Report", "Text", "Warn", "gathered", "phones_of_segments"]
 
 _Item = TypeVar("_Item")
 
 Report: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 """A step's name to what its progress is told; `Host.progress` is one."""
+Warn: TypeAlias = Callable[[str], None]
+"""Told in words what goes wrong while it does."""
 
 _GAN = GanSettings(
     kernel=1,
@@ -57,16 +61,19 @@ def phones_of_segments(
     seed: int,
     report: Report,
     label: str,
+    warn: Warn,
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The phone of each segment of all utterances, one after the other, shape (segments,).
 
-    features: of each utterance's segments. recordings: which one each utterance is of.
+    features: of each utterance's segments. recordings: which one each utterance is of. warn: told what goes wrong.
     """
     heard = [np.concatenate(parts) for parts in gathered(units_of(features, units, seed), recordings)]
     with report(f"{label}: matching") as progress:
         if settings.matcher == "adversarial":
             together = [np.concatenate(parts) for parts in gathered(features, recordings)]
-            shares = _by_duel(together, heard, text, units, settings, seed, progress)
+            shares = _by_duel(
+                together, heard, text, units, settings, seed, progress, lambda said: warn(f"{label}: {said}")
+            )
         else:
             shares = match_skipgrams(
                 [one.tolist() for one in heard],
@@ -96,6 +103,7 @@ def _by_duel(
     settings: LearningSettings,
     seed: int,
     progress: Progress,
+    warn: Warn,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """What the adversarial matcher takes each unit for, as shares: shape (units, symbols)."""
     from dataclasses import replace
@@ -105,12 +113,23 @@ def _by_duel(
     everything = np.concatenate(features)
     mean, spread = everything.mean(0), np.maximum(everything.std(0), 1e-5)
     normal = [np.asarray((one - mean) / spread, np.float32) for one in features]
+    records: list[Watched] = []
+    warned: set[str] = set()
+
+    def watch(record: Watched) -> None:
+        records.append(record)
+        for alarm in alarms(records, steps=settings.duel_steps):
+            if alarm.name not in warned:
+                warned.add(alarm.name)
+                warn(f"{alarm.says}, at step {alarm.step:,}. To try: {alarm.remedy}.")
+
     made = duel(
         normal,
         text.sentences,
         text.symbols,
         replace(_GAN, steps=settings.duel_steps),
         seed=seed,
+        watch=watch,
         progress=progress,
     )
     counts = np.full((units, text.symbols), 1e-2)

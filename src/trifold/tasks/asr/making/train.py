@@ -18,7 +18,7 @@ from trifold.models.versions import Draft, adding
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import language_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
-from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.reading import Report, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud
 from trifold.tasks.asr.learning.units import discover
@@ -68,14 +68,17 @@ class Trained:
     seconds: float
 
 
-def make(order: Order, report: Report) -> Trained:
-    """Learn and publish. Raises DataError for too little speech or text, InvalidInput for a name that cannot be had."""
+def make(order: Order, report: Report, warn: Warn = lambda _: None) -> Trained:
+    """Learn and publish. warn: told what goes wrong while it does.
+
+    Raises DataError for too little speech or text, InvalidInput for a name that cannot be had.
+    """
     # The version is had first, so that nothing is learnt for a name that is refused.
     with adding(order.name) as draft:
-        return _made(order, draft, report)
+        return _made(order, draft, report, warn)
 
 
-def _made(order: Order, draft: Draft, report: Report) -> Trained:
+def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     """Learn, and fill the folder of the draft."""
     began = time.monotonic()
     recordings, digest, seconds = [], hashlib.sha256(), 0.0
@@ -109,7 +112,15 @@ def _made(order: Order, draft: Draft, report: Report) -> Trained:
         said = _said(order, pronounced, inventory)
         kept = _kept(order, digest.hexdigest(), sentences, said)
         learnt = learn(
-            utterances, [number for number, _ in parts], sentences, len(phones), order.settings, report, kept, said
+            utterances,
+            [number for number, _ in parts],
+            sentences,
+            len(phones),
+            order.settings,
+            report,
+            kept,
+            said,
+            warn,
         )
         model = learnt.model
     spent = time.monotonic() - began
