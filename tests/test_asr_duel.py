@@ -189,7 +189,7 @@ def test_what_goes_wrong_is_told_once_while_it_does() -> None:
         list(range(12)),
         Text(text, PHONES, following_of(text, PHONES)),
         2 * PHONES,
-        LearningSettings(matcher="adversarial", duel_steps=1000, rounds=1),
+        LearningSettings(matcher="adversarial", duel_steps=600, rounds=1),
         0,
         lambda _: nullcontext(no_progress),
         "seed 1 of 1",
