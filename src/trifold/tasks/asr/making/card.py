@@ -38,6 +38,11 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         f"- {audio['recordings']:,} recordings, {audio['seconds'] / 3600:.2f} hours, "
         f"{audio['speech_seconds'] / 3600:.2f} of them speech (SHA-256 of all samples {audio['sha256'][:16]}…)",
         *(f"- {name} (SHA-256 {digest[:16]}…)" for name, digest in facts["text"].items()),
+        *(
+            [f"- begun from what the voice {aloud['voice']} of {aloud['by']} said of the text"]
+            if (aloud := facts.get("read_aloud"))
+            else []
+        ),
         f"- settings: {', '.join(f'{key} {value}' for key, value in facts['training'].items())}",
         f"- {facts['seconds'] / 60:.1f} minutes of computing",
         "",
