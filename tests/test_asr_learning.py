@@ -82,7 +82,10 @@ def test_a_voice_of_another_language_is_a_start(spoken: Path, tmp_path: Path) ->
     letters = [line.split()[0] for line in (spoken / "letters.txt").read_text("utf-8").splitlines() if line[:1] != "#"]
     said = tmp_path / "said.txt"
     said.write_text("".join(f"{letter}\t{letter}\n" for letter in letters), encoding="utf-8")
-    words = ("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "begun", "--seeds", "1")
+    text = tmp_path / "text.txt"
+    text.write_text("".join((spoken / "text.txt").read_text("utf-8").splitlines(keepends=True)[:600]), "utf-8")
+    given = ("--text", text, "--letters", spoken / "letters.txt")
+    words = ("train", "--audio", spoken / "audio", *given, "--name", "begun", "--seeds", "1")
     assert run(*words, "--speak", "ro", "--mnemonics", said) == 0
     manifest = find("begun").manifest
     assert manifest["read_aloud"]["voice"] == "ro"

@@ -38,7 +38,7 @@ from trifold.tasks.asr.text.ngrams import NGrams
 __all__ = ["Learnt", "Stage", "learn"]
 
 _FEWEST = 200
-_JUDGED = 100_000
+_JUDGED = 40_000
 """Frames that are read to judge a model; the judgement is of a sample of their phones anyway."""
 
 

@@ -21,6 +21,9 @@ from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["refined"]
 
+_JUDGED_EVERY = 2
+"""Rounds; reading takes longer than a round."""
+
 
 def refined(
     told: Told,
@@ -31,7 +34,7 @@ def refined(
     consider: Callable[[str, PhoneModel], None],
     report: Report,
 ) -> None:
-    """Tell `consider` of each model on the way, the first included.
+    """Tell `consider` of the first model and of every second one on the way, and of the last.
 
     pieces: frames of the recordings. model: what reads them, made of what was learnt.
     """
@@ -47,4 +50,5 @@ def refined(
             told = Told(told.sounds.split(number), told.stays)
         with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
             told = relearnt(told, following, pieces, settings.scale, estimate, progress)
-        consider(f"heard anew {number + 1}", model(told))
+        if number % _JUDGED_EVERY == _JUDGED_EVERY - 1 or number == settings.refinements - 1:
+            consider(f"heard anew {number + 1}", model(told))
