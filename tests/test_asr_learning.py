@@ -84,15 +84,21 @@ def test_a_voice_of_another_language_is_a_start(spoken: Path, tmp_path: Path) ->
     said.write_text("".join(f"{letter}\t{letter}\n" for letter in letters), encoding="utf-8")
     text = tmp_path / "text.txt"
     text.write_text("".join((spoken / "text.txt").read_text("utf-8").splitlines(keepends=True)[:600]), "utf-8")
+    few = tmp_path / "audio"
+    few.mkdir()
+    for path in sorted((spoken / "audio").iterdir())[:120]:
+        (few / path.name).symlink_to(path)
     given = ("--text", text, "--letters", spoken / "letters.txt")
-    words = ("train", "--audio", spoken / "audio", *given, "--name", "begun", "--seeds", "1")
+    words = ("train", "--audio", few, *given, "--name", "begun", "--seeds", "1", "--anyway")
     assert run(*words, "--speak", "ro", "--mnemonics", said) == 0
     manifest = find("begun").manifest
     assert manifest["read_aloud"]["voice"] == "ro"
     assert manifest["learnt"]["verdict"] == "doubtful"  # one seed only
     output = tmp_path / "heard.jsonl"
-    assert run("transcribe", spoken / "audio", "--model", "begun", "--output", output) == 0
-    result = score(read_transcripts(output), read_references(spoken / "utterances.tsv"))
+    assert run("transcribe", few, "--model", "begun", "--output", output) == 0
+    names = {path.stem for path in few.iterdir()}
+    references = [one for one in read_references(spoken / "utterances.tsv") if one.name in names]
+    result = score(read_transcripts(output), references)
     assert result.phones is not None
     assert result.phones.rate < 0.15
 
