@@ -41,7 +41,7 @@ def refined(
     frames = np.concatenate(pieces)
     mean, variance = frames.mean(0).astype(np.float64), frames.var(0).astype(np.float64)
 
-    def estimate(totals: Totals) -> Mixtures:
+    def estimate(_: Mixtures, totals: Totals) -> Mixtures:
         return totals.mixtures(mean, variance)
 
     consider("phone models", model(told))

@@ -79,15 +79,13 @@ def _brought_over(
 ) -> Told:
     chosen = _some(recordings, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
-    for number in range(_TOGETHER + _EACH):
-        sounds_now = told.sounds
 
-        def estimate(totals: Totals, sounds_now: Mixtures = sounds_now, number: int = number) -> Mixtures:
-            if number < _TOGETHER:
-                return moved_together(sounds_now, totals)
-            return drawn(sounds_now, totals, variance, _STRENGTH)
+    def each(sounds: Mixtures, totals: Totals) -> Mixtures:
+        return drawn(sounds, totals, variance, _STRENGTH)
 
-        with report(f"{label}: to the recordings' voices, {number + 1} of {_TOGETHER + _EACH}") as progress:
+    rounds = [moved_together] * _TOGETHER + [each] * _EACH
+    for number, estimate in enumerate(rounds, 1):
+        with report(f"{label}: to the recordings' voices, {number} of {len(rounds)}") as progress:
             told = relearnt(told, following, chosen, settings.scale, estimate, progress)
     return told
 

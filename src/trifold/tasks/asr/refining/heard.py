@@ -92,10 +92,12 @@ def relearnt(
     following: Following,
     utterances: Sequence[Frames],
     scale: float,
-    estimate: Callable[[Totals], Mixtures],
+    estimate: Callable[[Mixtures, Totals], Mixtures],
     progress: Progress = no_progress,
 ) -> Told:
-    """After one round of expectation maximisation. estimate: distributions of what frames add up to."""
+    """After one round of expectation maximisation. estimate: new distributions from those before and what
+    frames add up to in them.
+    """
     totals = Totals.zero(*told.sounds.means.shape)
     stayed, times = np.zeros_like(told.stays), np.zeros_like(told.stays)
     done = 0
@@ -107,7 +109,7 @@ def relearnt(
         done += len(heard.indices)
         progress(done, len(utterances))
     progress(len(utterances), len(utterances))
-    return Told(estimate(totals), np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS))
+    return Told(estimate(told.sounds, totals), np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS))
 
 
 def _batches(utterances: Sequence[Frames], phones: int) -> Iterator[list[int]]:
