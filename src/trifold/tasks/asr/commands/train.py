@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
-from rich.markup import escape
 
 from trifold.errors import UsageError
 from trifold.task import Host
@@ -88,6 +87,8 @@ def train(
     model writes phones and words. Without, it finds units: sounds that come again and again. A verdict says whether the
     result is to be trusted.
     """
+    from rich.markup import escape
+
     from trifold.tasks.asr.checking.findings import findings, fit
     from trifold.tasks.asr.checking.recordings import survey
     from trifold.tasks.asr.checking.wording import survey_text
