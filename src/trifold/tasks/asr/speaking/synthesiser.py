@@ -77,7 +77,7 @@ class Synthesiser:
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise UsageError(
-                f"{voice}: expected the name of a voice of espeak-ng, such as sw. See `espeak-ng --voices`."
+                f"{voice.partition('+')[0]}: expected the name of a voice of espeak-ng, such as sw. See `espeak-ng --voices`."
             )
         for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, melody)):
             self._library.espeak_SetParameter(parameter, value, 0)
