@@ -64,7 +64,7 @@ def test_voices_say_lines_that_can_be_told_apart() -> None:
 def test_voices_and_sounds_that_there_are_not_are_named() -> None:
     pytest.importorskip("espeakng_loader")
     speaks("ro", {"e": "E"})
-    with pytest.raises(UsageError, match="^nowhere: expected"):
+    with pytest.raises(UsageError, match=r"^nowhere: expected"):
         speaks("nowhere")
     with pytest.raises(UsageError, match="'¤'"):
         speaks("ro", {"e": "¤"})

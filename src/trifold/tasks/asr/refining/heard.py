@@ -6,6 +6,7 @@ S = V * `STATES`; B utterances, T frames.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Heard", "hear", "relearnt"]
 
-_WORKERS = 2
+_WORKERS = min(4, os.cpu_count() or 1)
 _MEMORY = 6e8
 _BYTES = 4
-"""Of memory for each frame and state with the phone before it."""
+"""Of memory for a batch, and for each of its frames and states with the phone before it."""
 _MOST_AT_ONCE = 32
 _TINY = 1e-30
 _LEAST, _UNLIKELIEST = 1e-12, -15.0
@@ -57,7 +58,7 @@ def hear(told: Told, following: Following, utterances: Sequence[Frames], scale: 
     """
     import torch
 
-    # Two batches at a time: of steps as small as these, threads within one wait for each other most of the time.
+    # Batches side by side: of steps as small as these, threads within one wait for each other most of the time.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

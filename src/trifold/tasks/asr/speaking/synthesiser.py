@@ -76,8 +76,9 @@ class Synthesiser:
         voice: a language, or one and a variant as in "en-us+f2". Raises UsageError where there is none of that name.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            language = voice.partition("+")[0]
             raise UsageError(
-                f"{voice.partition('+')[0]}: expected the name of a voice of espeak-ng, such as sw. See `espeak-ng --voices`."
+                f"{language}: expected the name of a voice of espeak-ng, such as sw. See `espeak-ng --voices`."
             )
         for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, melody)):
             self._library.espeak_SetParameter(parameter, value, 0)
