@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from trifold.tasks.asr.matching.trigrams import following_of
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import Reference, read_folds, read_references
@@ -21,19 +19,10 @@ from trifold.tasks.asr.refining.paths import Trigrams, best_phones
 from trifold.tasks.asr.refining.told import learn_told
 from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.features import Frames
-from trifold.tasks.asr.sound.utterances import all_parts, listened, scale_of, sounds
+from trifold.tasks.asr.sound.utterances import frames_of, listened
 from trifold.tasks.asr.writing.naming import recording_name
 
 SCALE = 0.2
-
-
-def frames_of(paths: list[Path]) -> dict[str, Frames]:
-    """The frames of each recording's speech, by its name."""
-    heard = [listened(read_sound(path).samples) for path in paths]
-    parts: dict[int, list[Frames]] = {}
-    for number, part in all_parts(heard, scale_of(heard)):
-        parts.setdefault(number, []).append(sounds(part.cepstra))
-    return {recording_name(str(paths[number])): np.concatenate(some) for number, some in parts.items()}
 
 
 def main() -> None:
@@ -45,12 +34,14 @@ def main() -> None:
     parser.add_argument("--test")
     parser.add_argument("--components", type=int, default=8)
     options = parser.parse_args()
-    frames = frames_of(find_audio(options.audio))
+    paths = find_audio(options.audio)
+    heard = frames_of([listened(read_sound(path).samples) for path in paths])
+    frames = {recording_name(str(path)): one for path, one in zip(paths, heard, strict=True) if len(one)}
     folds = {} if options.fold is None else read_folds(options.fold)
 
     def told(some: list[Reference]) -> list[tuple[Frames, list[str]]]:
         known = [(frames[one.name], [folds.get(p, p) for p in one.phones]) for one in some if one.name in frames]
-        return [(heard, [phone for phone in phones if phone]) for heard, phones in known if phones]
+        return [(one, [phone for phone in phones if phone]) for one, phones in known if phones]
 
     if options.split is None:
         everything = told(read_references(options.table))
@@ -62,13 +53,13 @@ def main() -> None:
     number = {name: i for i, name in enumerate(names, 1)}
     sequences = [[number[phone] for phone in phones] for _, phones in train]
     symbols = len(names) + 1
-    model = learn_told([heard for heard, _ in train], sequences, symbols, options.components)
+    model = learn_told([one for one, _ in train], sequences, symbols, options.components)
     following = following_of(sequences, symbols, skipped=0.0)
     trigrams = Trigrams.of(following.first, following.after, following.ends)
     pairs = []
-    for heard, phones in test:
-        found = best_phones(SCALE * model.sounds.scores(heard), model.stays, trigrams)
-        pairs.append((phones, [names[one.phone - 1] for one in found if one.phone]))
+    for one, phones in test:
+        found = best_phones(SCALE * model.sounds.scores(one), model.stays, trigrams)
+        pairs.append((phones, [names[said.phone - 1] for said in found if said.phone]))
     errors = compare(pairs)
     print(f"{len(train)} recordings learnt from, {len(test)} read: PER {errors.rate:.1%} of {errors.length:,} phones")
 

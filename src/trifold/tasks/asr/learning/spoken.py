@@ -19,7 +19,7 @@ from trifold.tasks.asr.refining.heard import relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.features import Frames
-from trifold.tasks.asr.sound.utterances import all_parts, listened, scale_of, sounds
+from trifold.tasks.asr.sound.utterances import frames_of, listened
 from trifold.tasks.asr.speaking.spoken import Line, aloud
 
 __all__ = ["Aloud", "by_voices"]
@@ -57,26 +57,11 @@ def by_voices(
             heard.append(listened(samples))
             phones.append(line)
             progress(done, count)
-    parts: list[list[Frames]] = [[] for _ in heard]
-    for number, part in all_parts(heard, scale_of(heard)):
-        parts[number].append(sounds(part.cepstra))
-    spoken = [(np.concatenate(one), line) for one, line in zip(parts, phones, strict=True) if one]
+    spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
     with report(f"{label}: models of what was read aloud") as progress:
         told = learn_told(
             [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress
         )
-    return _brought_over(told, recordings, following, settings, seed, report, label)
-
-
-def _brought_over(
-    told: Told,
-    recordings: Sequence[Frames],
-    following: Following,
-    settings: LearningSettings,
-    seed: int,
-    report: Report,
-    label: str,
-) -> Told:
     chosen = _some(recordings, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
 

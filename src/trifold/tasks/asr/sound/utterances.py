@@ -13,7 +13,7 @@ from trifold.tasks.asr.sound.activity import Stretch, speech
 from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames, mfcc, with_deltas
 
-__all__ = ["Part", "Scale", "Spoken", "all_parts", "listened", "parts_of", "scale_of", "sounds"]
+__all__ = ["Part", "Scale", "Spoken", "all_parts", "frames_of", "listened", "parts_of", "scale_of", "sounds"]
 
 _PRIOR = 300
 """Frames' worth of the mean of all recordings in that of each: a short one says little of its voice."""
@@ -91,6 +91,14 @@ def parts_of(recording: Spoken, scale: Scale) -> list[Part]:
 def sounds(cepstra: Frames) -> Frames:
     """What phones are told by: cepstra, their slopes and the slopes of those, shape (frames, 39)."""
     return with_deltas(cepstra)
+
+
+def frames_of(recordings: Sequence[Spoken]) -> list[Frames]:
+    """What the phones of each recording are told by, its stretches one after the other: shape (frames, 39) each."""
+    found = [[np.zeros((0, 39), np.float32)] for _ in recordings]
+    for number, part in all_parts(recordings, scale_of(recordings)):
+        found[number].append(sounds(part.cepstra))
+    return [np.concatenate(parts) for parts in found]
 
 
 def all_parts(recordings: Sequence[Spoken], scale: Scale) -> list[tuple[int, Part]]:
