@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from trifold.tasks.asr.commands.check import check
+from trifold.tasks.asr.commands.repeats import repeats
 from trifold.tasks.asr.commands.score import score
 from trifold.tasks.asr.commands.train import train
 
@@ -18,11 +19,12 @@ Examples:
   trifold asr check --audio recordings --text stories.txt --letters letters.txt
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --name mine
   trifold transcribe new.wav --model mine
-  trifold asr score transcripts.jsonl references.tsv""",
+  trifold asr score transcripts.jsonl references.tsv
+  trifold asr repeats transcripts.jsonl""",
 )
 def asr() -> None:
     """Learn to write down a language from recordings that nobody transcribed, and text that nobody recorded."""
 
 
-for _command in (check, train, score):
+for _command in (check, train, score, repeats):
     asr.add_command(_command)
