@@ -19,7 +19,8 @@ from trifold.tasks.asr.refining.paths import Trigrams, best_phones
 from trifold.tasks.asr.refining.told import learn_told
 from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.features import Frames
-from trifold.tasks.asr.sound.utterances import frames_of, listened
+from trifold.tasks.asr.sound.hearing import Hearing
+from trifold.tasks.asr.sound.utterances import frames_of
 from trifold.tasks.asr.writing.naming import recording_name
 
 SCALE = 0.2
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=8)
     options = parser.parse_args()
     paths = find_audio(options.audio)
-    heard = frames_of([listened(read_sound(path).samples) for path in paths])
+    heard = frames_of([Hearing().listened(read_sound(path).samples) for path in paths])
     frames = {recording_name(str(path)): one for path, one in zip(paths, heard, strict=True) if len(one)}
     folds = {} if options.fold is None else read_folds(options.fold)
 

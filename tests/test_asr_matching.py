@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
-from trifold.tasks.asr.matching.decipherment import decipher
 from trifold.tasks.asr.matching.skipgrams import SkipGrams, distance, match_skipgrams, skipgrams_of
 from trifold.tasks.asr.matching.trigrams import _likelihood, following_of, reread
 from trifold.tasks.asr.matching.units import segment_features, units_of
-from trifold.tasks.asr.text.ngrams import NGrams
 
 
 def some_chain(states: int, seed: int = 0) -> Chain:
@@ -55,28 +53,6 @@ def test_long_utterances_do_not_underflow() -> None:
     gamma, _, likelihood = posteriors(chain, scores, np.array([3000]))
     assert np.allclose(gamma.sum(2), 1)
     assert np.isfinite(likelihood).all()
-
-
-def test_a_cipher_is_read_by_how_its_signs_follow_each_other() -> None:
-    """Every phone has two signs of its own; which ones is found without being told."""
-    chance = np.random.default_rng(0)
-    phones = 8
-    syllables = [(c, v) for c in range(4) for v in range(4, 8) if (c, v) not in {(0, 5), (1, 6), (2, 4)}]
-    weights = chance.dirichlet(np.ones(len(syllables)))
-    words = [sum((syllables[i] for i in chance.choice(len(syllables), 3, p=weights)), ()) for _ in range(40)]
-
-    def sentences(count: int) -> list[tuple[int, ...]]:
-        return [sum((words[i] for i in chance.integers(0, 40, 6)), ()) for _ in range(count)]
-
-    chain = Chain(*NGrams.fit(sentences(800), 2, phones).transitions())
-    spoken = sentences(300)
-    signs = chance.permutation(2 * phones).reshape(phones, 2)
-    heard = [np.array([signs[p, chance.integers(2)] for p in sentence]) for sentence in spoken]
-    results = decipher(heard, chain, 2 * phones, restarts=8, seed=1)
-    assert [r.likelihood for r in results] == sorted((r.likelihood for r in results), reverse=True)
-    read = results[0].read(heard)
-    right = np.mean([np.mean(a == np.array(b)) for a, b in zip(read, spoken, strict=True)])
-    assert right > 0.95
 
 
 SENTENCES = [(0, 1, 2, 1), (2,), (1, 2), (0, 0, 2, 1, 2)]

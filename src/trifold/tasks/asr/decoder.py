@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,42 +14,44 @@ from trifold.errors import ModelDamaged
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.refining.paths import STATES, Trigrams
 from trifold.tasks.asr.refining.phones import phone_chain
+from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale
 
 __all__ = ["DECODER", "TRIGRAMS", "Decoder"]
 
 DECODER, TRIGRAMS = "decoder.json", "trigrams.npz"
-_FEATURES = 39
-"""Of a frame (`sound.utterances.sounds`): a graph for others reads nothing right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """phones: by number, silence first. scale: of the recordings that were learnt from. stays: p(the same state again),
-    shape (S,). bigrams: of the phones. trigrams: theirs too, where a text was there to count them."""
+    shape (S,). bigrams: of the phones. trigrams: theirs too, where a text was there to count them. hearing: how those
+    recordings were heard, and others must be."""
 
     phones: tuple[str, ...]
     scale: Scale
     stays: np.ndarray[tuple[int], np.dtype[np.float64]]
     bigrams: Chain
     trigrams: Trigrams | None = None
+    hearing: Hearing = field(default_factory=Hearing)
 
     def chain(self) -> Chain:
         """Of all states, as the graph scores them."""
         return phone_chain(self.stays, self.bigrams)
 
     def write(self, folder: Path) -> None:
-        """Into a model's folder: `DECODER`, and `TRIGRAMS` where there are any."""
-        (folder / DECODER).write_text(self._to_json(), encoding="utf-8")
+        """Into a model's folder: `DECODER`, `TRIGRAMS` where there are any, and what hearing needs."""
+        (folder / DECODER).write_text(self._to_json(self.hearing.write(folder)), encoding="utf-8")
         if self.trigrams is not None:
             parts = asdict(self.trigrams)
             with (folder / TRIGRAMS).open("wb") as file:
                 np.savez_compressed(file, **{name: part.astype(np.float16) for name, part in parts.items()})
 
-    def _to_json(self) -> str:
+    def _to_json(self, hearing: dict[str, Any]) -> str:
         return json.dumps(
             {
-                "features": _FEATURES,
+                "features": self.hearing.width,
+                **hearing,
                 "phones": self.phones,
                 "mean": self.scale.mean.tolist(),
                 "spread": self.scale.spread.tolist(),
@@ -62,24 +65,26 @@ class Decoder:
 
     @classmethod
     def read(cls, folder: Path) -> Decoder:
-        """Of a model's folder. Raises ModelDamaged for files that are not what is written."""
+        """Of a model's folder. Raises ModelDamaged for files that are not what is written, and as `Hearing.read`."""
         path = folder / DECODER
         try:
-            known = json.loads(path.read_bytes())
-            if known.get("features") != _FEATURES:
+            known = dict(json.loads(path.read_bytes()))
+            hearing = Hearing.read(known, folder)
+            if known.get("features") != hearing.width:
                 raise ValueError("made for other features, by another version of trifold; train it anew")
             phones = tuple(str(phone) for phone in known["phones"])
             arrays = {name: np.array(known[name], np.float64) for name in ("stays", "initial", "following", "ends")}
             scale = Scale(np.array(known["mean"], np.float32), np.array(known["spread"], np.float32))
             count = len(phones)
             shapes = {"stays": (count * STATES,), "initial": (count,), "following": (count, count), "ends": (count,)}
-            if any(arrays[name].shape != shape for name, shape in shapes.items()) or scale.mean.shape != (13,):
+            fit = all(arrays[name].shape == shape for name, shape in shapes.items())
+            if not fit or scale.mean.shape != (hearing.heard,) or scale.spread.shape != (hearing.heard,):
                 raise ValueError("its parts do not fit together")
             trigrams = _trigrams(path := folder / TRIGRAMS, count)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, BadZipFile) as error:
             raise ModelDamaged(f"{path}: not what a recogniser needs ({error}). Get the model again.") from None
         chain = Chain(arrays["initial"], arrays["following"], arrays["ends"])
-        return cls(phones, scale, arrays["stays"], chain, trigrams)
+        return cls(phones, scale, arrays["stays"], chain, trigrams, hearing)
 
 
 def _trigrams(path: Path, count: int) -> Trigrams | None:

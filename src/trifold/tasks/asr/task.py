@@ -1,4 +1,4 @@
-"""The task `asr`: a recording in, phones and words with their times out. No torch."""
+"""The task `asr`: a recording in, phones and words with their times out. No torch, but for a model with an encoder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trifold.tasks.asr.refining.paths import best_phones
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
 from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
 from trifold.tasks.asr.sound.features import HOP, WINDOW
-from trifold.tasks.asr.sound.utterances import listened, parts_of, sounds
+from trifold.tasks.asr.sound.utterances import parts_of, sounds
 from trifold.tasks.asr.transcripts import Heard, Transcript
 
 __all__ = ["LANGUAGE", "AsrTask", "Recording", "open_task"]
@@ -76,8 +76,8 @@ class AsrTask:
         return Recording(path, sound.samples, sound.clipped)
 
     def encode(self, request: Recording) -> Encoded:
-        parts = parts_of(listened(request.samples), self.decoder.scale)
-        units = [Unit({INPUT: sounds(part.cepstra)}, len(part.cepstra)) for part in parts]
+        parts = parts_of(self.decoder.hearing.listened(request.samples), self.decoder.scale)
+        units = [Unit({INPUT: sounds(part.frames)}, len(part.frames)) for part in parts]
         return Encoded(units, _Memo(tuple(part.first for part in parts)))
 
     def decode(self, request: Recording, memo: _Memo, outputs: Sequence[Arrays]) -> Transcript:
@@ -141,7 +141,7 @@ class AsrTask:
 
 
 def open_task(folder: Path, version: str) -> AsrTask:
-    """Raises ModelDamaged when the folder lacks what a recogniser needs."""
+    """Raises ModelDamaged when the folder lacks what a recogniser needs, and as `Decoder.read` does."""
     decoder = Decoder.read(folder)
     place = folder / LANGUAGE
     language = None

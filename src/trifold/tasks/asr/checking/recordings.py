@@ -12,9 +12,10 @@ import numpy as np
 
 from trifold.errors import DataError
 from trifold.task import Progress, no_progress
-from trifold.tasks.asr.sound.activity import Stretch, speech
+from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import Samples, read_sound
 from trifold.tasks.asr.sound.features import HOP, WINDOW, Frames, mfcc
+from trifold.tasks.asr.sound.hearing import Activity, Hearing
 from trifold.tasks.asr.sound.segments import boundaries
 
 __all__ = ["Recording", "Recordings", "Unreadable", "survey"]
@@ -90,8 +91,10 @@ class Recordings:
         return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def survey(paths: Sequence[Path], progress: Progress = no_progress) -> Recordings:
+def survey(paths: Sequence[Path], progress: Progress = no_progress, *, activity: Activity = "energy") -> Recordings:
     """Look through recordings one by one. What cannot be read is among the results. Raises MissingExtra.
+
+    activity: what finds speech in them.
 
     The features of at most three hours are in memory: of longer corpora every second, fourth, ... recording is taken,
     of a long recording its first ten minutes of speech.
@@ -99,13 +102,14 @@ def survey(paths: Sequence[Path], progress: Progress = no_progress) -> Recording
     files: list[Recording] = []
     unreadable: list[Unreadable] = []
     kept = _Kept()
+    hearing = Hearing.open(activity)
     for number, path in enumerate(paths, 1):
         try:
             sound = read_sound(path)
         except DataError as error:
             unreadable.append(Unreadable(path, str(error).removeprefix(f"{path}: ")))
         else:
-            stretches = speech(sound.samples)
+            stretches = hearing.speech(sound.samples)
             kept.add(len(files), sound.samples, stretches)
             spoken = min(sum(last - first for first, last in stretches) / _FRAMES_A_SECOND, sound.seconds)
             digest = hashlib.blake2b(np.ascontiguousarray(sound.samples).data, digest_size=16).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trifold.task import Host
-from trifold.tasks.asr.commands.options import json_option, read_text, text_options
+from trifold.tasks.asr.commands.options import json_option, read_text, text_options, vad_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trifold.tasks.asr.checking.finding import Finding
     from trifold.tasks.asr.checking.recordings import Recordings
     from trifold.tasks.asr.checking.wording import Wording
+    from trifold.tasks.asr.sound.hearing import Activity
 
 __all__ = ["check", "show_findings"]
 
@@ -33,12 +34,14 @@ Examples:
   trifold asr check --audio recordings/
   trifold asr check --audio recordings/ --text sentences.txt --letters letters.txt
   trifold asr check --audio recordings/ --text sentences.txt --espeak sw --json
+  trifold asr check --audio fieldwork/ --vad silero
 
 \b
 Exit codes: 0 fit to learn from, perhaps with warnings, 2 not fit, or something cannot be read at all.""",
 )
 @click.option("--audio", type=click.Path(path_type=Path), required=True, help="The folder with the recordings.")
 @text_options
+@vad_option
 @json_option
 @click.pass_obj
 def check(
@@ -49,6 +52,7 @@ def check(
     dictionary: Path | None,
     espeak: str | None,
     epitran: str | None,
+    vad: Activity,
     as_json: bool,
 ) -> int:
     """Look through recordings and an unpaired text: whether speech can be learnt from them, and what stands against it.
@@ -65,7 +69,7 @@ def check(
     paths = find_audio(audio)
     wording = None if given is None else survey_text(*given)
     with host.progress("check") as progress:
-        recordings = survey(paths, progress)
+        recordings = survey(paths, progress, activity=vad)
     found = findings(recordings, wording)
     if as_json:
         host.print_json(

@@ -13,11 +13,19 @@ from trifold.errors import UsageError
 if TYPE_CHECKING:
     from trifold.tasks.asr.text.letters import Speller
 
-__all__ = ["json_option", "read_text", "text_options"]
+__all__ = ["json_option", "read_text", "text_options", "vad_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+vad_option = click.option(
+    "--vad",
+    type=click.Choice(["energy", "silero"]),
+    default="energy",
+    show_default=True,
+    help="What finds speech; silero is a network that tells it from other noise. Needs the extra vad.",
+)
 
 _FILE = click.Path(path_type=Path)
 _TEXT = (

@@ -9,10 +9,11 @@ import click
 
 from trifold.errors import UsageError
 from trifold.task import Host
-from trifold.tasks.asr.commands.options import json_option, read_text, text_options
+from trifold.tasks.asr.commands.options import json_option, read_text, text_options, vad_option
 
 if TYPE_CHECKING:
     from trifold.tasks.asr.making.train import Trained
+    from trifold.tasks.asr.sound.hearing import Activity
 
 __all__ = ["train"]
 
@@ -28,6 +29,8 @@ Examples:
   trifold asr train --audio recordings --text stories.txt --dictionary words.dict --seeds 5
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --speak ro --mnemonics said.txt
   trifold asr train --audio recordings --name sounds        units without any text
+  trifold asr train --audio fieldwork --text stories.txt --letters letters.txt --vad silero
+  trifold asr train --audio recordings --name sounds --encoder facebook/wav2vec2-xls-r-300m --layer 15
 
 \b
 Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text cannot be learnt from.""",
@@ -54,6 +57,18 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
     type=click.Path(path_type=Path),
     help="A table of phones, and what espeak-ng calls them, for a voice of another language to say.",
 )
+@vad_option
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="A network such as facebook/wav2vec2-xls-r-300m, whose features are heard instead of cepstra: a folder, or an "
+    "id of the Hugging Face hub (org/name@revision). The model needs it, and torch, ever after.",
+)
+@click.option(
+    "--layer",
+    type=click.IntRange(min=1),
+    help="Of the encoder; by default the 15th of 24, or the middle one of fewer.",
+)
 @click.option(
     "--units", type=click.IntRange(2, 500), default=_UNITS, show_default=True, help="Without text: how many to find."
 )
@@ -75,6 +90,9 @@ def train(
     matcher: Literal["skipgrams", "adversarial"],
     speak: str | None,
     mnemonics: Path | None,
+    vad: Activity,
+    encoder: str | None,
+    layer: int | None,
     units: int,
     seed: int,
     resume: bool,
@@ -96,19 +114,23 @@ def train(
     from trifold.tasks.asr.learning.settings import LearningSettings
     from trifold.tasks.asr.making.train import Order, make
     from trifold.tasks.asr.sound.audio import find_audio
+    from trifold.tasks.asr.sound.hearing import Hearing
     from trifold.tasks.asr.speaking.spoken import read_mnemonics, speaks
 
     if speak is None and mnemonics is not None:
         raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
     if speak is not None and text is None:
         raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
+    if layer is not None and encoder is None:
+        raise UsageError("--layer: expected an encoder that it is of, found none. Name one with --encoder.")
     said = None if mnemonics is None else read_mnemonics(mnemonics)
     if speak is not None:
         speaks(speak, said)
     given = read_text(text, letters, dictionary, espeak, epitran)
     paths = find_audio(audio)
+    hearing = Hearing.open(vad, encoder, layer)
     with host.progress("looking through the recordings") as progress:
-        recordings = survey(paths, progress)
+        recordings = survey(paths, progress, activity=vad)
     found = findings(recordings, None if given is None else survey_text(*given))
     show_findings(host.err, [one for one in found if one.level != "note"])
     if not fit(found) and not anyway:
@@ -123,6 +145,7 @@ def train(
         settings=LearningSettings(seeds=seeds, seed=seed, matcher=matcher),
         speak=speak,
         mnemonics=said,
+        hearing=hearing,
         resume=resume,
         sources=tuple(path for path in (text, letters, dictionary, mnemonics) if path is not None),
     )

@@ -33,6 +33,7 @@ from trifold.tasks.asr.refining.phones import PhoneModel, Spoken, first_model
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.segments import Bounds, boundaries
+from trifold.tasks.asr.sound.utterances import cepstra_of, features_of
 from trifold.tasks.asr.text.ngrams import NGrams
 
 __all__ = ["Learnt", "Stage", "learn"]
@@ -80,7 +81,7 @@ def learn(
     said: Aloud | None = None,
     warn: Warn = lambda _: None,
 ) -> Learnt:
-    """utterances: cepstra of stretches of speech (`parts_of`). recordings: which one each is of, ascending; one is
+    """utterances: frames of stretches of speech (`parts_of`). recordings: which one each is of, ascending; one is
     taken for a sentence, whatever its pauses. sentences: of phones from 1 to symbols - 1, as 0 is
     silence.
 
@@ -89,7 +90,7 @@ def learn(
 
     Raises DataError where there is too little speech to learn from.
     """
-    bounds = [boundaries(one, settings.threshold) for one in utterances]
+    bounds = [boundaries(cepstra_of(one), settings.threshold) for one in utterances]
     segments = sum(len(edges) - 1 for edges in bounds)
     if segments < _FEWEST:
         raise DataError(
@@ -105,7 +106,7 @@ def learn(
     units = int(np.clip(segments // settings.segments_of_a_unit, 16, settings.units))
 
     def from_units(seed: int, label: str) -> First:
-        features = segment_features(utterances, bounds)
+        features = segment_features([features_of(one) for one in utterances], bounds)
         phones = phones_of_segments(features, recordings, text, units, settings, seed, report, label, warn)
         cuts = np.cumsum([len(edges) - 1 for edges in bounds])[:-1]
         parts = [_labelled(edges, part) for edges, part in zip(bounds, np.split(phones, cuts), strict=True)]

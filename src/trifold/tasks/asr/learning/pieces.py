@@ -67,7 +67,7 @@ class Pieces:
 
 
 def pieces_of(utterances: Sequence[Frames], recordings: Sequence[int]) -> Pieces:
-    """utterances: cepstra of stretches of speech. recordings: which one each is of, ascending."""
+    """utterances: frames of stretches of speech (`parts_of`). recordings: which one each is of, ascending."""
     parts: list[list[int]] = []
     of: list[int] = []
     length = 0

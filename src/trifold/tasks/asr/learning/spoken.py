@@ -7,7 +7,7 @@ means move together first, then each by itself, while the text's trigrams say wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from trifold.tasks.asr.refining.heard import relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.features import Frames
-from trifold.tasks.asr.sound.utterances import frames_of, listened
+from trifold.tasks.asr.sound.hearing import Hearing
+from trifold.tasks.asr.sound.utterances import frames_of
 from trifold.tasks.asr.speaking.spoken import Line, aloud
 
 __all__ = ["Aloud", "by_voices"]
@@ -33,10 +34,11 @@ _FRAMES = 150_000
 
 @dataclass(frozen=True, slots=True)
 class Aloud:
-    """voice: a language of espeak-ng. lines: what it may read."""
+    """voice: a language of espeak-ng. lines: what it may read. hearing: as of the recordings."""
 
     voice: str
     lines: Sequence[Line]
+    hearing: Hearing = field(default_factory=Hearing)
 
 
 def by_voices(
@@ -54,7 +56,7 @@ def by_voices(
     count = min(settings.spoken, len(said.lines))
     with report(f"{label}: reading aloud") as progress:
         for done, (samples, line) in enumerate(aloud(said.lines, said.voice, count, seed), 1):
-            heard.append(listened(samples))
+            heard.append(said.hearing.listened(samples))
             phones.append(line)
             progress(done, count)
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]

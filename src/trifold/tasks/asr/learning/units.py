@@ -14,7 +14,7 @@ from trifold.tasks.asr.matching.units import segment_features, units_of
 from trifold.tasks.asr.refining.phones import PhoneModel, Spoken, first_model, improved
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.segments import boundaries
-from trifold.tasks.asr.sound.utterances import sounds
+from trifold.tasks.asr.sound.utterances import cepstra_of, features_of, sounds
 from trifold.tasks.asr.text.ngrams import NGrams
 
 __all__ = ["discover"]
@@ -34,18 +34,18 @@ def discover(
 ) -> tuple[PhoneModel, tuple[str, ...]]:
     """A model of `count` units, and their names: silence and u01, u02, ..., the commonest first.
 
-    utterances: cepstra of stretches of speech. The sounds count in full, as no text says what follows what, and are
-    realigned once: more rounds make units of what often stands together. Raises DataError where there is too little
-    speech.
+    utterances: frames of stretches of speech (`parts_of`). The sounds count in full, as no text says what follows what,
+    and are realigned once: more rounds make units of what often stands together. Raises DataError where there is too
+    little speech.
     """
-    bounds = [boundaries(one, threshold) for one in utterances]
+    bounds = [boundaries(cepstra_of(one), threshold) for one in utterances]
     segments = sum(len(edges) - 1 for edges in bounds)
     if segments < _SEGMENTS_OF_A_UNIT * count:
         raise DataError(
             f"the recordings: expected at least {_SEGMENTS_OF_A_UNIT * count:,} sounds of speech for {count} units, "
             f"found {segments:,}. Record more, or ask for fewer units."
         )
-    heard = units_of(segment_features(utterances, bounds), count, seed)
+    heard = units_of(segment_features([features_of(one) for one in utterances], bounds), count, seed)
     order = np.argsort(-np.bincount(np.concatenate(heard), minlength=count), kind="stable")
     number = np.empty(count, np.int64)
     number[order] = np.arange(1, count + 1)

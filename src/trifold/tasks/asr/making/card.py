@@ -37,6 +37,7 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         "",
         f"- {audio['recordings']:,} recordings, {audio['seconds'] / 3600:.2f} hours, "
         f"{audio['speech_seconds'] / 3600:.2f} of them speech (SHA-256 of all samples {audio['sha256'][:16]}…)",
+        *_heard(facts["hearing"]),
         *(f"- {name} (SHA-256 {digest[:16]}…)" for name, digest in facts["text"].items()),
         *(
             [f"- begun from what the voice {aloud['voice']} of {aloud['by']} said of the text"]
@@ -57,3 +58,16 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _heard(hearing: Mapping[str, Any]) -> list[str]:
+    """How the recordings were heard, where it is not as by default."""
+    found = []
+    if hearing["activity"] != "energy":
+        found.append(f"- speech found in them by {hearing['activity']}")
+    if "encoder" in hearing:
+        found.append(
+            f"- heard with layer {hearing['layer']} of {hearing['encoder']}, {hearing['width']} principal components: "
+            "transcribing needs that encoder, and torch"
+        )
+    return found

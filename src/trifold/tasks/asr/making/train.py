@@ -7,9 +7,11 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from trifold.errors import DataError
 from trifold.models.folder import hash_file, write_manifest
@@ -27,7 +29,8 @@ from trifold.tasks.asr.making.graph import write_graph
 from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
-from trifold.tasks.asr.sound.utterances import Scale, all_parts, listened, scale_of
+from trifold.tasks.asr.sound.hearing import Hearing
+from trifold.tasks.asr.sound.utterances import all_parts, scale_of
 from trifold.tasks.asr.speaking.spoken import lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
@@ -43,8 +46,9 @@ class Order:
     """What is to be learnt. text: sentences and what pronounces them. units: how many to find where there is no text.
 
     speak: a voice of espeak-ng that reads sentences of the text for a start. mnemonics: what it is asked for, for each
-    phone, where it is not to read the text itself. resume: go on with the seeds that an earlier run with the same
-    recordings, text and settings finished. sources: the files that the text and its pronunciation came from.
+    phone, where it is not to read the text itself. hearing: of the recordings, before its reduction is fitted to them.
+    resume: go on with the seeds that an earlier run with the same recordings, text and settings finished. sources: the
+    files that the text and its pronunciation came from.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Order:
     settings: LearningSettings
     speak: str | None = None
     mnemonics: Mapping[str, str] | None = None
+    hearing: Hearing = field(default_factory=Hearing)
     resume: bool = False
     sources: Sequence[Path] = ()
 
@@ -81,17 +86,18 @@ def make(order: Order, report: Report, warn: Warn = lambda _: None) -> Trained:
 def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     """Learn, and fill the folder of the draft."""
     began = time.monotonic()
+    hearing = _fitted(order, report)
     recordings, digest, seconds = [], hashlib.sha256(), 0.0
     with report("reading the recordings") as progress:
         for done, path in enumerate(order.paths, 1):
             samples = read_sound(path).samples
             digest.update(hashlib.sha256(samples.tobytes()).digest())
             seconds += len(samples) / RATE
-            recordings.append(listened(samples))
+            recordings.append(hearing.listened(samples))
             progress(done, len(order.paths))
     scale = scale_of(recordings)
     parts = all_parts(recordings, scale)
-    utterances = [part.cepstra for _, part in parts]
+    utterances = [part.frames for _, part in parts]
     if not utterances:
         raise DataError("the recordings: expected speech, found silence. Look at their level.")
     audio = {
@@ -109,8 +115,8 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         inventory = Inventory.of(pronounced)
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
-        said = _said(order, pronounced, inventory)
-        kept = _kept(order, digest.hexdigest(), sentences, said)
+        said = _said(order, pronounced, inventory, hearing)
+        kept = _kept(order, hearing, digest.hexdigest(), sentences, said)
         learnt = learn(
             utterances,
             [number for number, _ in parts],
@@ -130,13 +136,15 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         "task_settings": {},
         "trifold": importlib.metadata.version("trifold"),
         "audio": audio,
+        "hearing": hearing.facts(),
         "text": {path.name: hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
         **({} if order.speak is None else {"read_aloud": _read_aloud(order)}),
         "seconds": round(spent, 1),
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
-    _fill(draft.path, model, phones, scale, order, pronounced)
+    decoder = Decoder(phones, scale, model.stays, model.bigrams, model.trigrams, hearing)
+    _fill(draft.path, model, decoder, order, pronounced)
     whole = {"name": draft.name, "version": draft.version, **facts}
     (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
     write_manifest(draft.path, whole)
@@ -147,18 +155,20 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     return Trained(draft.full_name, learnt, whole, spent)
 
 
-def _fill(
-    folder: Path,
-    model: PhoneModel,
-    phones: tuple[str, ...],
-    scale: Scale,
-    order: Order,
-    pronounced: Pronounced | None,
-) -> None:
+def _fitted(order: Order, report: Report) -> Hearing:
+    """The order's hearing, fitted to a random sample of the recordings where it has an encoder."""
+    if order.hearing.encoder is None:
+        return order.hearing
+    mixed = np.random.default_rng(order.settings.seed).permutation(len(order.paths)).tolist()
+    with report("fitting the encoder's features") as progress:
+        return order.hearing.fitted((read_sound(order.paths[i]).samples for i in mixed), progress)
+
+
+def _fill(folder: Path, model: PhoneModel, decoder: Decoder, order: Order, pronounced: Pronounced | None) -> None:
     write_graph(model, folder / "model.onnx")
-    Decoder(phones, scale, model.stays, model.bigrams, model.trigrams).write(folder)
+    decoder.write(folder)
     if pronounced is not None and order.text is not None and len(pronounced.words) >= _FEWEST_WORDS:
-        language = language_of([words_of(one) for one in order.text[0]], pronounced.words, phones)
+        language = language_of([words_of(one) for one in order.text[0]], pronounced.words, decoder.phones)
         (folder / LANGUAGE).write_text(language.to_json(), encoding="utf-8")
 
 
@@ -173,11 +183,11 @@ def _facts(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _said(order: Order, pronounced: Pronounced, inventory: Inventory) -> Aloud | None:
+def _said(order: Order, pronounced: Pronounced, inventory: Inventory, hearing: Hearing) -> Aloud | None:
     """What a synthesiser may read, where it is asked to."""
     if order.speak is None or order.text is None:
         return None
-    return Aloud(order.speak, lines_of(order.text[0], pronounced, inventory, order.mnemonics))
+    return Aloud(order.speak, lines_of(order.text[0], pronounced, inventory, order.mnemonics), hearing)
 
 
 def _read_aloud(order: Order) -> dict[str, Any]:
@@ -188,11 +198,13 @@ def _read_aloud(order: Order) -> dict[str, Any]:
     }
 
 
-def _kept(order: Order, recordings: str, sentences: Sequence[Sequence[int]], said: Aloud | None) -> Path:
-    """Where seeds that are done are kept: of these recordings, this text and these settings alone."""
+def _kept(
+    order: Order, hearing: Hearing, recordings: str, sentences: Sequence[Sequence[int]], said: Aloud | None
+) -> Path:
+    """Where seeds that are done are kept: of these recordings, heard so, this text and these settings alone."""
     spoken = None if said is None else [said.voice, [line.content for line in said.lines]]
     settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
-    known = json.dumps([recordings, settings, [list(one) for one in sentences], spoken])
+    known = json.dumps([recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     if not order.resume:

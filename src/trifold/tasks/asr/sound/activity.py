@@ -19,7 +19,7 @@ Stretch: TypeAlias = tuple[int, int]
 """First frame and the one after the last."""
 
 _SMOOTHED = 5
-_BRIDGED, _SHORTEST, _MARGIN = 20, 8, 4
+_BRIDGED, _SHORTEST, _MARGIN = 30, 8, 5
 """Frames of silence that end no stretch, of speech that make one, and that are added on either side."""
 _NEAREST = 6.0
 """Decibels between background and speech; where they are nearer, a recording is all one of them."""

@@ -1,44 +1,55 @@
-"""From a recording to what is learnt from: cepstra of its stretches of speech, on a scale that voices share."""
+"""From what is heard in recordings to what is learnt from: stretches of speech, on a scale that voices share."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trifold.tasks.asr.sound.activity import Stretch, speech
-from trifold.tasks.asr.sound.audio import Samples
-from trifold.tasks.asr.sound.features import Frames, mfcc, with_deltas
+from trifold.tasks.asr.sound.activity import Stretch
+from trifold.tasks.asr.sound.features import Frames, with_deltas
 
-__all__ = ["Part", "Scale", "Spoken", "all_parts", "frames_of", "listened", "parts_of", "scale_of", "sounds"]
+__all__ = [
+    "CEPSTRA",
+    "Part",
+    "Scale",
+    "Spoken",
+    "all_parts",
+    "cepstra_of",
+    "features_of",
+    "frames_of",
+    "parts_of",
+    "scale_of",
+    "sounds",
+]
 
+CEPSTRA = 13
 _PRIOR = 300
 """Frames' worth of the mean of all recordings in that of each: a short one says little of its voice."""
-_SHORTEST = 6
-_LONGEST = 3000
-"""Frames of one part: longer stretches are cut, so that work and memory stay bounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A recording's cepstra, shape (frames, 13), and where somebody speaks."""
+    """What is heard in a recording, and where somebody speaks.
 
-    cepstra: Frames
+    heard: 13 cepstra, beside them the D features of an encoder where there is one: shape (frames, 13 + D).
+    """
+
+    heard: Frames
     stretches: tuple[Stretch, ...]
 
     def frames(self) -> Frames:
         """Those of speech alone."""
         if not self.stretches:
-            return self.cepstra[:0]
-        return np.concatenate([self.cepstra[first:last] for first, last in self.stretches])
+            return self.heard[:0]
+        return np.concatenate([self.heard[first:last] for first, last in self.stretches])
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Mean and standard deviation of all recordings' speech, shape (13,)."""
+    """Mean and standard deviation of all recordings' speech, shape (13 + D,)."""
 
     mean: np.ndarray[Any, np.dtype[np.float32]]
     spread: np.ndarray[Any, np.dtype[np.float32]]
@@ -46,27 +57,32 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of speech. first: its first frame in the recording. cepstra: on the common scale, (frames, 13)."""
+    """A stretch of speech. first: its first frame in the recording. frames: on the common scale, (frames, 13 + D)."""
 
     first: int
-    cepstra: Frames
+    frames: Frames
 
 
-def listened(samples: Samples) -> Spoken:
-    """Cepstra and stretches of speech of a recording, none in silence."""
-    cepstra = mfcc(samples)
-    found: list[Stretch] = []
-    for first, last in speech(samples):
-        last = min(last, len(cepstra))
-        pieces = max(1, -(-(last - first) // _LONGEST))
-        edges = np.linspace(first, last, pieces + 1).astype(int).tolist()
-        found += [(a, b) for a, b in itertools.pairwise(edges) if b - a >= _SHORTEST]
-    return Spoken(cepstra, tuple(found))
+def cepstra_of(frames: Frames) -> Frames:
+    """What tells where sounds begin and end, whatever else is heard: shape (frames, 13)."""
+    return frames[:, :CEPSTRA]
 
 
-def scale_of(recordings: Iterable[Spoken]) -> Scale:
+def features_of(frames: Frames) -> Frames:
+    """What sounds are told apart by: an encoder's features, shape (frames, D), or the cepstra where there is none."""
+    return frames[:, CEPSTRA:] if frames.shape[1] > CEPSTRA else frames
+
+
+def sounds(frames: Frames) -> Frames:
+    """What phones are told by: an encoder's features, which know what is around them, shape (frames, D); else cepstra,
+    their slopes and the slopes of those, shape (frames, 39)."""
+    return features_of(frames) if frames.shape[1] > CEPSTRA else with_deltas(frames)
+
+
+def scale_of(recordings: Sequence[Spoken]) -> Scale:
     """Of the speech in all of them."""
-    count, first, second = 0, np.zeros(13), np.zeros(13)
+    width = recordings[0].heard.shape[1] if recordings else CEPSTRA
+    count, first, second = 0, np.zeros(width), np.zeros(width)
     for one in recordings:
         frames = one.frames().astype(np.float64)
         count, first, second = count + len(frames), first + frames.sum(0), second + (frames**2).sum(0)
@@ -83,21 +99,16 @@ def parts_of(recording: Spoken, scale: Scale) -> list[Part]:
     squares = ((frames**2).sum(0) + _PRIOR * (scale.spread**2 + scale.mean**2)) / total
     spread = np.sqrt(np.maximum(squares - mean**2, 1e-3))
     return [
-        Part(first, np.asarray((recording.cepstra[first:last] - mean) / spread, np.float32))
+        Part(first, np.asarray((recording.heard[first:last] - mean) / spread, np.float32))
         for first, last in recording.stretches
     ]
 
 
-def sounds(cepstra: Frames) -> Frames:
-    """What phones are told by: cepstra, their slopes and the slopes of those, shape (frames, 39)."""
-    return with_deltas(cepstra)
-
-
 def frames_of(recordings: Sequence[Spoken]) -> list[Frames]:
-    """What the phones of each recording are told by, its stretches one after the other: shape (frames, 39) each."""
-    found = [[np.zeros((0, 39), np.float32)] for _ in recordings]
+    """What the phones of each recording are told by (`sounds`), its stretches one after the other."""
+    found = [[sounds(one.heard[:0])] for one in recordings]
     for number, part in all_parts(recordings, scale_of(recordings)):
-        found[number].append(sounds(part.cepstra))
+        found[number].append(sounds(part.frames))
     return [np.concatenate(parts) for parts in found]
 
 
