@@ -26,7 +26,6 @@ from trifold.tasks.asr.learning.refined import refined
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, by_voices
 from trifold.tasks.asr.matching.chains import Chain
-from trifold.tasks.asr.matching.trigrams import following_of
 from trifold.tasks.asr.matching.units import segment_features
 from trifold.tasks.asr.refining.paths import Trigrams
 from trifold.tasks.asr.refining.phones import PhoneModel, Spoken, first_model
@@ -98,10 +97,9 @@ def learn(
             "`trifold asr check` says how much is there."
         )
     judge = Judge.of(sentences, symbols, segments, settings.seed)
-    text = Text(sentences, symbols, following_of(sentences, symbols))
-    following = following_of(sentences, symbols, skipped=0.0)
+    text = Text.of(sentences, symbols)
     bigrams = Chain(*NGrams.fit(sentences, 2, symbols).transitions())
-    trigrams = Trigrams.of(following.first, following.after, following.ends)
+    trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
     pieces = pieces_of(utterances, recordings)
     units = int(np.clip(segments // settings.segments_of_a_unit, 16, settings.units))
 
@@ -115,7 +113,7 @@ def learn(
         return First(labels, Told(model.sounds, model.stays))
 
     def from_voices(seed: int, label: str, said: Aloud) -> First:
-        told = by_voices(pieces.frames, said, symbols, following, settings, seed, report, label)
+        told = by_voices(pieces.frames, said, text, settings, seed, report, label)
         with report(f"{label}: reading") as progress:
             return First(model_of(told).read(pieces.frames, progress), told)
 
@@ -140,7 +138,7 @@ def learn(
             read = model.read(sample.frames, progress)
         candidates.append((name, model, judge.judge(sample.said(read))))
 
-    refined(tries[best][1].told, pieces.frames, following, model_of, settings, consider, report)
+    refined(tries[best][1].told, pieces.frames, text, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
     stages += [Stage(name, judged, i == chosen) for i, (name, _, judged) in enumerate(candidates)]
     _, model, judged = candidates[chosen]

@@ -16,8 +16,9 @@ from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.adversarial import GanSettings
 from trifold.tasks.asr.matching.players import Watched
 from trifold.tasks.asr.matching.skipgrams import match_skipgrams
-from trifold.tasks.asr.matching.trigrams import Following, reread
+from trifold.tasks.asr.matching.trigrams import Following, following_of, reread
 from trifold.tasks.asr.matching.units import Units, units_of
+from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["Report", "Text", "Warn", "gathered", "phones_of_segments"]
@@ -45,11 +46,20 @@ segment, whose features are means of all its frames."""
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """sentences: of phones from 1 to symbols - 1. following: their trigrams."""
+    """sentences: of phones from 1 to symbols - 1. following: their trigrams. skipping: the same for segments, of which
+    a phone may have none."""
 
     sentences: Sequence[Sequence[int]]
     symbols: int
     following: Following
+    skipping: Following
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[int]], symbols: int) -> Text:
+        return cls(sentences, symbols, following_of(sentences, symbols, skipped=0.0), following_of(sentences, symbols))
+
+    def balance(self) -> Balance:
+        return Balance.of(self.sentences, self.symbols)
 
 
 def phones_of_segments(
@@ -85,7 +95,7 @@ def phones_of_segments(
                 progress=progress,
             )[0].shares
     with report(f"{label}: deciphering") as progress:
-        found = reread(heard, shares, text.following, rounds=settings.rounds, progress=progress)
+        found = reread(heard, shares, text.skipping, rounds=settings.rounds, progress=progress)
     return np.concatenate([one.argmax(1) for one in found.shares])
 
 

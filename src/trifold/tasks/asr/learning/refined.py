@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.reading import Report, Text
 from trifold.tasks.asr.learning.settings import LearningSettings
-from trifold.tasks.asr.matching.trigrams import Following
 from trifold.tasks.asr.refining.heard import relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import PhoneModel
@@ -28,7 +27,7 @@ _JUDGED_EVERY = 2
 def refined(
     told: Told,
     pieces: Sequence[Frames],
-    following: Following,
+    text: Text,
     model: Callable[[Told], PhoneModel],
     settings: LearningSettings,
     consider: Callable[[str, PhoneModel], None],
@@ -45,10 +44,12 @@ def refined(
         return totals.mixtures(mean, variance)
 
     consider("phone models", model(told))
+    balance = text.balance()
     for number in range(settings.refinements):
         if number % 2 and told.sounds.means.shape[1] < settings.components:
             told = Told(told.sounds.split(number), told.stays)
         with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
-            told = relearnt(told, following, pieces, settings.scale, estimate, progress)
+            found = relearnt(told, balance.on(text.following), pieces, settings.scale, estimate, progress)
+        told, balance = found.told, balance.after(found.heard)
         if number % _JUDGED_EVERY == _JUDGED_EVERY - 1 or number == settings.refinements - 1:
             consider(f"heard anew {number + 1}", model(told))

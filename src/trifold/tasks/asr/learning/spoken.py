@@ -1,7 +1,8 @@
 """A start from a synthesiser: phone models of what it was asked to say, brought over to the recordings' voices.
 
 What the synthesiser says is far from how people speak, so the models are right about few frames at first. All their
-means move together first, then each by itself, while the text's trigrams say what can follow what (`refining/adapted`).
+means move together first, then each by itself (`refining/adapted`), while the text says which phones are how frequent
+(`refining/balanced`) and, by its trigrams, what can follow what. What is heard counts little at first, and then more.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.reading import Report, Text
 from trifold.tasks.asr.learning.settings import LearningSettings
-from trifold.tasks.asr.matching.trigrams import Following
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
 from trifold.tasks.asr.refining.heard import relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
@@ -25,10 +25,12 @@ from trifold.tasks.asr.speaking.spoken import Line, aloud
 
 __all__ = ["Aloud", "by_voices"]
 
-_TOGETHER, _EACH = 4, 5
-"""Rounds of adaptation."""
+_TOGETHER = 6
+"""Rounds of adaptation in which all means move together; they are the first ones."""
+_SCALES = (*[0.25] * 12, *[0.5] * 4, *[1.0] * 3)
+"""What is heard counts so much in each round, as a share of what it will in the end."""
 _STRENGTH = 30.0
-_FRAMES = 150_000
+_FRAMES = 60_000
 """Of the recordings, heard in each round."""
 
 
@@ -44,8 +46,7 @@ class Aloud:
 def by_voices(
     recordings: Sequence[Frames],
     said: Aloud,
-    symbols: int,
-    following: Following,
+    text: Text,
     settings: LearningSettings,
     seed: int,
     report: Report,
@@ -62,7 +63,7 @@ def by_voices(
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
     with report(f"{label}: models of what was read aloud") as progress:
         told = learn_told(
-            [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress
+            [frames for frames, _ in spoken], [line for _, line in spoken], text.symbols, settings.components, progress
         )
     chosen = _some(recordings, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
@@ -70,10 +71,13 @@ def by_voices(
     def each(sounds: Mixtures, totals: Totals) -> Mixtures:
         return drawn(sounds, totals, variance, _STRENGTH)
 
-    rounds = [moved_together] * _TOGETHER + [each] * _EACH
-    for number, estimate in enumerate(rounds, 1):
-        with report(f"{label}: to the recordings' voices, {number} of {len(rounds)}") as progress:
-            told = relearnt(told, following, chosen, settings.scale, estimate, progress)
+    balance = text.balance()
+    with report(f"{label}: to the recordings' voices") as progress:
+        for number, scale in enumerate(_SCALES):
+            estimate = moved_together if number < _TOGETHER else each
+            found = relearnt(told, balance.on(text.following), chosen, scale * settings.scale, estimate)
+            told, balance = found.told, balance.after(found.heard)
+            progress(number + 1, len(_SCALES))
     return told
 
 
