@@ -20,7 +20,6 @@ from trifold.tasks.asr.matching.adversarial import GanSettings, generator
 from trifold.tasks.asr.matching.batches import Rows, repeated
 from trifold.tasks.asr.matching.duel import Checkpoint, Watched, duel
 from trifold.tasks.asr.matching.generated import Generated, generated_of
-from trifold.tasks.asr.matching.trigrams import following_of
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.sound.features import Frames
 
@@ -187,7 +186,7 @@ def test_what_goes_wrong_is_told_once_while_it_does() -> None:
     phones_of_segments(
         heard,
         list(range(12)),
-        Text(text, PHONES, following_of(text, PHONES)),
+        Text.of(text, PHONES),
         2 * PHONES,
         LearningSettings(matcher="adversarial", duel_steps=600, rounds=1),
         0,

@@ -77,6 +77,24 @@ def test_a_language_is_learnt_without_a_transcript(taught: str, spoken: Path, tm
         assert all(0 <= phone.confidence <= 1 and phone.start < phone.end <= one.seconds + 1e-3 for phone in one.phones)
 
 
+def test_a_voice_that_the_model_does_not_know_is_told(
+    taught: str, spoken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    for number, path in enumerate(sorted((spoken / "audio").iterdir())[:5]):
+        samples, rate = soundfile.read(path)
+        soundfile.write(audio / f"known{number}.wav", samples, rate)
+        soundfile.write(audio / f"strange{number}.wav", samples, int(1.6 * rate))  # as of someone far smaller
+    output = tmp_path / "heard.jsonl"
+    assert run("transcribe", audio, "--model", taught, "--output", output) == 0
+    warned = {Path(one.audio).stem for one in read_transcripts(output) if "unlike" in " ".join(one.warnings)}
+    assert warned == {f"strange{number}" for number in range(5)}
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("strange") == 3, "three are named, the others are counted"
+    assert "2 more: the voice is unlike" in said
+
+
 def test_a_voice_of_another_language_is_a_start(spoken: Path, tmp_path: Path) -> None:
     """The recordings are by a Swahili voice; the one that reads the text aloud is Romanian."""
     letters = [line.split()[0] for line in (spoken / "letters.txt").read_text("utf-8").splitlines() if line[:1] != "#"]

@@ -10,12 +10,8 @@ import pytest
 from trifold.errors import DataError, UsageError
 from trifold.tasks.asr.learning.kept import First, first_of
 from trifold.tasks.asr.learning.pieces import pieces_of
-from trifold.tasks.asr.matching.trigrams import following_of
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
-from trifold.tasks.asr.refining.balanced import Balance
-from trifold.tasks.asr.refining.heard import hear, relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
-from trifold.tasks.asr.refining.paths import STATES
 from trifold.tasks.asr.refining.phones import Spoken
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.speaking.spoken import aloud, lines_of, read_mnemonics, speaks
@@ -139,38 +135,3 @@ def test_what_a_seed_found_is_not_looked_for_again(tmp_path: Path) -> None:
     place.write_bytes(place.read_bytes()[:100])
     with pytest.raises(DataError, match="cannot be read"):
         first_of(place, pieces, lambda: first)
-
-
-def test_a_phone_that_took_the_sounds_of_another_gives_them_back_to_the_text() -> None:
-    """Phones 1 and 2 differ little in sound, and 1 is given both; what can follow what does not tell them apart."""
-    pytest.importorskip("torch")
-    chance = np.random.default_rng(0)
-    sentences = [[3, *chance.choice([1, 2, 3], 6, p=[0.1, 0.5, 0.4]).tolist()] for _ in range(80)]
-    centres = np.array([[9.0, 9], [0, 1], [1, 0], [-4, -4]])
-    utterances, marks = [], []
-    for sentence in sentences:
-        phones = np.repeat(sentence, 6)
-        marks.append(phones)
-        utterances.append((centres[phones] + 0.3 * chance.standard_normal((len(phones), 2))).astype(np.float32))
-    frames = np.concatenate(utterances).astype(np.float64)
-    wrong = np.array([[9.0, 9], [0.5, 0.5], [2.5, 2.5], [-4, -4]])
-    shape = (len(wrong) * STATES, 1, 2)
-    first = Told(
-        Mixtures(np.ones(shape[:2]), np.repeat(wrong, STATES, 0)[:, None], np.full(shape, 0.5)), np.full(shape[0], 0.6)
-    )
-    following = following_of(sentences, len(wrong), skipped=0.0)
-
-    def right(balanced: bool) -> float:
-        told, balance = first, Balance.of(sentences, len(wrong))
-        for _ in range(8):
-            used = balance.on(following) if balanced else following
-            found = relearnt(
-                told, used, utterances, 0.3, lambda _, totals: totals.mixtures(frames.mean(0), frames.var(0))
-            )
-            told, balance = found.told, balance.after(found.heard)
-        said = list(hear(told, following, utterances, 0.3))
-        pairs = [(marks[i], shares) for one in said for i, shares in zip(one.indices, one.shares, strict=True)]
-        return float(np.mean(np.concatenate([shares.argmax(1) // STATES == phones for phones, shares in pairs])))
-
-    assert right(balanced=False) < 0.75
-    assert right(balanced=True) > 0.9

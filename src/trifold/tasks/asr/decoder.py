@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,44 @@ from trifold.tasks.asr.refining.phones import phone_chain
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale
 
-__all__ = ["DECODER", "TRIGRAMS", "Decoder"]
+__all__ = ["DECODER", "TRIGRAMS", "Decoder", "Usual"]
 
 DECODER, TRIGRAMS = "decoder.json", "trigrams.npz"
+_FAR = 4.0
+"""Standard deviations. Another voice of flite was 11 and more away; the worst of sixty recordings of the same, 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How well the sounds of known voices fit: mean and standard deviation, over recordings, of the mean over frames of
+    the best state's score."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, recordings: Iterable[Sequence[np.ndarray[Any, Any]]]) -> Usual:
+        """recordings: scaled log p(frame | state) of their stretches, shape (frames, S) each."""
+        fits = [_fit(stretches) for stretches in recordings]
+        return cls(float(np.mean(fits)), max(float(np.std(fits)), 1e-3))
+
+    def is_strange(self, stretches: Sequence[np.ndarray[Any, Any]]) -> bool:
+        """Whether a recording is of another voice than those, or of no speech at all."""
+        return _fit(stretches) < self.mean - _FAR * self.spread
+
+
+def _fit(stretches: Sequence[np.ndarray[Any, Any]]) -> float:
+    """The mean over frames of the score of the state that fits best."""
+    return float(np.concatenate([scores.max(1) for scores in stretches]).mean())
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """phones: by number, silence first. scale: of the recordings that were learnt from. stays: p(the same state again),
     shape (S,). bigrams: of the phones. trigrams: theirs too, where a text was there to count them. hearing: how those
-    recordings were heard, and others must be."""
+    recordings were heard, and others must be. usual: how well the sounds of those recordings fit, None where it is not
+    known.
+    """
 
     phones: tuple[str, ...]
     scale: Scale
@@ -34,6 +63,7 @@ class Decoder:
     bigrams: Chain
     trigrams: Trigrams | None = None
     hearing: Hearing = field(default_factory=Hearing)
+    usual: Usual | None = None
 
     def chain(self) -> Chain:
         """Of all states, as the graph scores them."""
@@ -51,6 +81,7 @@ class Decoder:
         return json.dumps(
             {
                 "features": self.hearing.width,
+                **({} if self.usual is None else {"usual": asdict(self.usual)}),
                 **hearing,
                 "phones": self.phones,
                 "mean": self.scale.mean.tolist(),
@@ -80,11 +111,12 @@ class Decoder:
             fit = all(arrays[name].shape == shape for name, shape in shapes.items())
             if not fit or scale.mean.shape != (hearing.heard,) or scale.spread.shape != (hearing.heard,):
                 raise ValueError("its parts do not fit together")
+            usual = None if (told := known.get("usual")) is None else Usual(float(told["mean"]), float(told["spread"]))
             trigrams = _trigrams(path := folder / TRIGRAMS, count)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, BadZipFile) as error:
             raise ModelDamaged(f"{path}: not what a recogniser needs ({error}). Get the model again.") from None
         chain = Chain(arrays["initial"], arrays["following"], arrays["ends"])
-        return cls(phones, scale, arrays["stays"], chain, trigrams, hearing)
+        return cls(phones, scale, arrays["stays"], chain, trigrams, hearing, usual)
 
 
 def _trigrams(path: Path, count: int) -> Trigrams | None:

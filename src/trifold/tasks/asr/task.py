@@ -27,6 +27,10 @@ __all__ = ["LANGUAGE", "AsrTask", "Recording", "open_task"]
 
 LANGUAGE = "language.json"
 _CLIPPED = 0.01
+_STRANGE = (
+    "the voice is unlike those that the model learnt from, and much of what is read will be wrong; train a model with "
+    "recordings of it."
+)
 _EXAMPLE = Path(__file__).parent / "silence.wav"
 """A raw request that fits must name a recording that is there."""
 
@@ -96,6 +100,9 @@ class AsrTask:
         warnings = []
         if not outputs:
             warnings.append("no speech was found in the recording.")
+        usual = self.decoder.usual
+        if outputs and usual is not None and usual.is_strange([output[OUTPUT] for output in outputs]):
+            warnings.append(_STRANGE)
         if request.clipped > _CLIPPED:
             warnings.append(f"{request.clipped:.0%} of the samples are clipped; record at a lower level.")
         return Transcript(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from trifold.tasks.asr.transcripts import Transcript
 
 __all__ = ["transcribe"]
+
+_TOLD = 3
+"""Recordings that the same warning names; the others are counted."""
 
 
 @click.command(
@@ -58,6 +62,11 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
 
     def heard() -> Iterator[Transcript]:
         nonlocal failed
+        told: Counter[str] = Counter()
+
+        def say(warning: str) -> None:
+            host.err.print(printable(warning), style="yellow", markup=False, highlight=False, soft_wrap=True)
+
         rows = ((path, {"audio": str(path)}) for path in paths)
         with host.progress("transcribing") as progress:
             for done, (path, reply) in enumerate(Runner(loaded).map(rows), 1):
@@ -67,14 +76,13 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
                     host.err.print(printable(str(reply)), style="red", markup=False, highlight=False, soft_wrap=True)
                 else:
                     for warning in reply.warnings:
-                        host.err.print(
-                            printable(f"{path}: {warning}"),
-                            style="yellow",
-                            markup=False,
-                            highlight=False,
-                            soft_wrap=True,
-                        )
+                        told[warning] += 1
+                        if told[warning] <= _TOLD:
+                            say(f"{path}: {warning}")
                     yield reply
+        for warning, count in told.items():
+            if count > _TOLD:
+                say(f"{count - _TOLD:,} more: {warning}")
 
     _write(host, heard(), form, output)
     return 3 if failed else 0

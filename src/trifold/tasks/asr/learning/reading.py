@@ -18,7 +18,6 @@ from trifold.tasks.asr.matching.players import Watched
 from trifold.tasks.asr.matching.skipgrams import match_skipgrams
 from trifold.tasks.asr.matching.trigrams import Following, following_of, reread
 from trifold.tasks.asr.matching.units import Units, units_of
-from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["Report", "Text", "Warn", "gathered", "phones_of_segments"]
@@ -57,9 +56,6 @@ class Text:
     @classmethod
     def of(cls, sentences: Sequence[Sequence[int]], symbols: int) -> Text:
         return cls(sentences, symbols, following_of(sentences, symbols, skipped=0.0), following_of(sentences, symbols))
-
-    def balance(self) -> Balance:
-        return Balance.of(self.sentences, self.symbols)
 
 
 def phones_of_segments(

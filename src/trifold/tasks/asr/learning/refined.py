@@ -44,12 +44,10 @@ def refined(
         return totals.mixtures(mean, variance)
 
     consider("phone models", model(told))
-    balance = text.balance()
     for number in range(settings.refinements):
         if number % 2 and told.sounds.means.shape[1] < settings.components:
             told = Told(told.sounds.split(number), told.stays)
         with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
-            found = relearnt(told, balance.on(text.following), pieces, settings.scale, estimate, progress)
-        told, balance = found.told, balance.after(found.heard)
+            told = relearnt(told, text.following, pieces, settings.scale, estimate, progress)
         if number % _JUDGED_EVERY == _JUDGED_EVERY - 1 or number == settings.refinements - 1:
             consider(f"heard anew {number + 1}", model(told))

@@ -1,13 +1,12 @@
 """A start from a synthesiser: phone models of what it was asked to say, brought over to the recordings' voices.
 
 What the synthesiser says is far from how people speak, so the models are right about few frames at first. All their
-means move together first, then each by itself (`refining/adapted`), while the text says which phones are how frequent
-(`refining/balanced`) and, by its trigrams, what can follow what. What is heard counts little at first, and then more.
+means move together first, then each by itself, while the text's trigrams say what can follow what (`refining/adapted`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,14 +22,13 @@ from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import frames_of
 from trifold.tasks.asr.speaking.spoken import Line, aloud
 
-__all__ = ["Aloud", "by_voices"]
+__all__ = ["ROUNDS", "Aloud", "brought_over", "by_voices", "told_aloud"]
 
-_TOGETHER = 6
-"""Rounds of adaptation in which all means move together; they are the first ones."""
-_SCALES = (*[0.25] * 12, *[0.5] * 4, *[1.0] * 3)
-"""What is heard counts so much in each round, as a share of what it will in the end."""
+_TOGETHER, _EACH = 4, 5
+ROUNDS = _TOGETHER + _EACH
+"""Of adaptation: all means together first, then each by itself."""
 _STRENGTH = 30.0
-_FRAMES = 60_000
+_FRAMES = 150_000
 """Of the recordings, heard in each round."""
 
 
@@ -53,6 +51,17 @@ def by_voices(
     label: str,
 ) -> Told:
     """Models of the phones in the recordings' voices. recordings: frames of each one's speech."""
+    found = told_aloud(said, text.symbols, settings, seed, report, label)
+    rounds = brought_over(found, recordings, text, settings.scale, seed)
+    with report(f"{label}: to the recordings' voices") as progress:
+        for done in range(ROUNDS):
+            found = next(rounds)
+            progress(done + 1, ROUNDS)
+    return found
+
+
+def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int, report: Report, label: str) -> Told:
+    """Models of the phones in the synthesiser's voices."""
     heard, phones = [], []
     count = min(settings.spoken, len(said.lines))
     with report(f"{label}: reading aloud") as progress:
@@ -62,23 +71,23 @@ def by_voices(
             progress(done, count)
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
     with report(f"{label}: models of what was read aloud") as progress:
-        told = learn_told(
-            [frames for frames, _ in spoken], [line for _, line in spoken], text.symbols, settings.components, progress
+        return learn_told(
+            [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress
         )
+
+
+def brought_over(told: Told, recordings: Sequence[Frames], text: Text, scale: float, seed: int) -> Iterator[Told]:
+    """The models after each of `ROUNDS` rounds in which a random sample of the recordings is heard. scale: how much a
+    frame's score counts beside the trigrams."""
     chosen = _some(recordings, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
 
     def each(sounds: Mixtures, totals: Totals) -> Mixtures:
         return drawn(sounds, totals, variance, _STRENGTH)
 
-    balance = text.balance()
-    with report(f"{label}: to the recordings' voices") as progress:
-        for number, scale in enumerate(_SCALES):
-            estimate = moved_together if number < _TOGETHER else each
-            found = relearnt(told, balance.on(text.following), chosen, scale * settings.scale, estimate)
-            told, balance = found.told, balance.after(found.heard)
-            progress(number + 1, len(_SCALES))
-    return told
+    for estimate in [moved_together] * _TOGETHER + [each] * _EACH:
+        told = relearnt(told, text.following, chosen, scale, estimate)
+        yield told
 
 
 def _some(recordings: Sequence[Frames], seed: int) -> list[Frames]:

@@ -17,7 +17,7 @@ from trifold.errors import DataError
 from trifold.models.folder import hash_file, write_manifest
 from trifold.models.registry import home
 from trifold.models.versions import Draft, adding
-from trifold.tasks.asr.decoder import Decoder
+from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.decoding.language import language_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
 from trifold.tasks.asr.learning.reading import Report, Warn
@@ -30,7 +30,7 @@ from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import all_parts, scale_of
+from trifold.tasks.asr.sound.utterances import Part, all_parts, scale_of, sounds
 from trifold.tasks.asr.speaking.spoken import lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
@@ -39,6 +39,8 @@ from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
 __all__ = ["Order", "Trained", "make"]
 
 _FEWEST_WORDS = 2
+_LOOKED_AT = 200
+"""Recordings, to know how well those fit that were learnt from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,8 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         "seconds": round(spent, 1),
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
-    decoder = Decoder(phones, scale, model.stays, model.bigrams, model.trigrams, hearing)
+    usual = _usual(model, parts, order.settings.seed)
+    decoder = Decoder(phones, scale, model.stays, model.bigrams, model.trigrams, hearing, usual)
     _fill(draft.path, model, decoder, order, pronounced)
     whole = {"name": draft.name, "version": draft.version, **facts}
     (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
@@ -153,6 +156,17 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
             file.unlink()
         kept.rmdir()
     return Trained(draft.full_name, learnt, whole, spent)
+
+
+def _usual(model: PhoneModel, parts: Sequence[tuple[int, Part]], seed: int) -> Usual:
+    """How well the sounds of a random sample of the recordings fit."""
+    stretches: dict[int, list[Part]] = {}
+    for number, part in parts:
+        stretches.setdefault(number, []).append(part)
+    mixed = np.random.default_rng(seed).permutation(sorted(stretches))[:_LOOKED_AT].tolist()
+    return Usual.of(
+        [model.scale * model.sounds.scores(sounds(part.frames)) for part in stretches[number]] for number in mixed
+    )
 
 
 def _fitted(order: Order, report: Report) -> Hearing:

@@ -1,0 +1,87 @@
+"""How many phones are wrong after each round in which a synthesiser's models are brought over to recordings.
+
+    python recipes/learning_curve.py AUDIO TABLE --text TEXT (--letters TABLE | --dictionary TABLE) --speak VOICE
+        [--mnemonics TABLE] [--fold TABLE] [--seed 0]
+
+AUDIO: a folder of recordings. TABLE: references as `trifold asr score` reads them. The rounds are those of one seed of
+`trifold asr train`; every eighth recording is read after each. This reads references: it measures, and makes no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from pathlib import Path
+
+from trifold.task import no_progress
+from trifold.tasks.asr.commands.options import read_text
+from trifold.tasks.asr.learning.reading import Text
+from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.learning.spoken import Aloud, brought_over, told_aloud
+from trifold.tasks.asr.measuring.errors import compare
+from trifold.tasks.asr.measuring.references import read_folds, read_references
+from trifold.tasks.asr.refining.paths import Trigrams, best_phones
+from trifold.tasks.asr.refining.told import Told
+from trifold.tasks.asr.sound.audio import find_audio, read_sound
+from trifold.tasks.asr.sound.hearing import Hearing
+from trifold.tasks.asr.sound.utterances import frames_of
+from trifold.tasks.asr.speaking.spoken import lines_of, read_mnemonics
+from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
+from trifold.tasks.asr.text.letters import Pronounced
+from trifold.tasks.asr.writing.naming import recording_name
+
+EVERY = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("audio", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--text", type=Path, required=True)
+    sounding = parser.add_mutually_exclusive_group(required=True)
+    sounding.add_argument("--letters", type=Path)
+    sounding.add_argument("--dictionary", type=Path)
+    parser.add_argument("--speak", required=True)
+    parser.add_argument("--mnemonics", type=Path)
+    parser.add_argument("--fold", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    given = read_text(options.text, options.letters, options.dictionary, None, None)
+    assert given is not None
+    pronounced = Pronounced.of(*given)
+    inventory = Inventory.of(pronounced)
+    sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
+    text = Text.of(sentences, len(inventory.phones))
+    mnemonics = None if options.mnemonics is None else read_mnemonics(options.mnemonics)
+    said = Aloud(options.speak, lines_of(given[0], pronounced, inventory, mnemonics))
+    settings = LearningSettings(seed=options.seed)
+    paths = find_audio(options.audio)
+    frames = frames_of([Hearing().listened(read_sound(path).samples) for path in paths])
+    folds = {} if options.fold is None else read_folds(options.fold)
+    known = {
+        one.name: [p for phone in one.phones if (p := folds.get(phone, phone))]
+        for one in read_references(options.table)
+    }
+    tested = [
+        (one, phones)
+        for path, one in zip(paths, frames, strict=True)
+        if (phones := known.get(recording_name(str(path))))
+    ]
+    trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
+
+    def wrong(told: Told) -> float:
+        pairs = []
+        for one, phones in tested[::EVERY]:
+            found = best_phones(settings.scale * told.sounds.scores(one), told.stays, trigrams)
+            pairs.append((phones, [inventory.phones[heard.phone] for heard in found if heard.phone]))
+        return compare(pairs).rate
+
+    first = told_aloud(said, text.symbols, settings, settings.seed, lambda _: nullcontext(no_progress), "")
+    print(f"as the synthesiser speaks: PER {wrong(first):.1%}", flush=True)
+    heard = [one for one in frames if len(one)]
+    for number, told in enumerate(brought_over(first, heard, text, settings.scale, settings.seed), 1):
+        print(f"round {number}: PER {wrong(told):.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
