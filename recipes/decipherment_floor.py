@@ -18,15 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.tasks.asr.commands.options import read_text
+from speech_text import add_text, known_text
 from trifold.tasks.asr.learning.judging import Judge
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.skipgrams import match_skipgrams
 from trifold.tasks.asr.matching.trigrams import following_of, reread
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import read_folds, read_references
-from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
-from trifold.tasks.asr.text.letters import Pronounced
+from trifold.tasks.asr.text.inventory import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +65,24 @@ def decipher(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--text", type=Path, required=True)
-    sounding = parser.add_mutually_exclusive_group(required=True)
-    sounding.add_argument("--letters", type=Path)
-    sounding.add_argument("--dictionary", type=Path)
+    add_text(parser)
     parser.add_argument("--fold", type=Path)
     parser.add_argument("--split")
     parser.add_argument("--seeds", type=int, default=LearningSettings().seeds)
     options = parser.parse_args()
     folds = {} if options.fold is None else read_folds(options.fold)
-    given = read_text(options.text, options.letters, options.dictionary, None, None)
-    assert given is not None
-    text = Pronounced.of(*given)
-    inventory = Inventory.of(text)
-    sentences = [spoken(one) for one in phone_sequences(text, inventory, silence=0.0, seed=0)]
+    known = known_text(options)
     folded = (
         [folds.get(phone, phone) for phone in one.phones] for one in read_references(options.table, split=options.split)
     )
     references = [phones for one in folded if (phones := [phone for phone in one if phone])]
-    known = set(inventory.phones)
     total = sum(map(len, references))
-    strange = sum(phone not in known for one in references for phone in one)
+    strange = sum(phone not in known.inventory.phones for one in references for phone in one)
     print(
         f"{len(references):,} recordings, {total:,} phones, {strange / total:.1%} of them not of the text", flush=True
     )
     results = []
-    for number, one in enumerate(decipher(references, sentences, inventory.phones, options.seeds), 1):
+    for number, one in enumerate(decipher(references, known.sentences, known.inventory.phones, options.seeds), 1):
         results.append(one)
         print(f"seed {number}: {one.place:.2f} from the text, PER {one.rate:.1%}", flush=True)
     print(f"chosen by the text: PER {min(results, key=lambda one: one.place).rate:.1%}")

@@ -13,8 +13,8 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
+from speech_text import add_text, known_text
 from trifold.task import no_progress
-from trifold.tasks.asr.commands.options import read_text
 from trifold.tasks.asr.learning.reading import Text
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, brought_over, told_aloud
@@ -26,8 +26,6 @@ from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import frames_of
 from trifold.tasks.asr.speaking.spoken import lines_of, read_mnemonics
-from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
-from trifold.tasks.asr.text.letters import Pronounced
 from trifold.tasks.asr.writing.naming import recording_name
 
 EVERY = 8
@@ -37,35 +35,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("audio", type=Path)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--text", type=Path, required=True)
-    sounding = parser.add_mutually_exclusive_group(required=True)
-    sounding.add_argument("--letters", type=Path)
-    sounding.add_argument("--dictionary", type=Path)
+    add_text(parser)
     parser.add_argument("--speak", required=True)
     parser.add_argument("--mnemonics", type=Path)
     parser.add_argument("--fold", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    given = read_text(options.text, options.letters, options.dictionary, None, None)
-    assert given is not None
-    pronounced = Pronounced.of(*given)
-    inventory = Inventory.of(pronounced)
-    sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
-    text = Text.of(sentences, len(inventory.phones))
+    known = known_text(options)
+    phones_of_text = known.inventory.phones
+    text = Text.of(known.sentences, len(phones_of_text))
     mnemonics = None if options.mnemonics is None else read_mnemonics(options.mnemonics)
-    said = Aloud(options.speak, lines_of(given[0], pronounced, inventory, mnemonics))
+    said = Aloud(options.speak, lines_of(known.written, known.pronounced, known.inventory, mnemonics))
     settings = LearningSettings(seed=options.seed)
     paths = find_audio(options.audio)
     frames = frames_of([Hearing().listened(read_sound(path).samples) for path in paths])
     folds = {} if options.fold is None else read_folds(options.fold)
-    known = {
+    references = {
         one.name: [p for phone in one.phones if (p := folds.get(phone, phone))]
         for one in read_references(options.table)
     }
     tested = [
         (one, phones)
         for path, one in zip(paths, frames, strict=True)
-        if (phones := known.get(recording_name(str(path))))
+        if (phones := references.get(recording_name(str(path))))
     ]
     trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
 
@@ -73,7 +65,7 @@ def main() -> None:
         pairs = []
         for one, phones in tested[::EVERY]:
             found = best_phones(settings.scale * told.sounds.scores(one), told.stays, trigrams)
-            pairs.append((phones, [inventory.phones[heard.phone] for heard in found if heard.phone]))
+            pairs.append((phones, [phones_of_text[heard.phone] for heard in found if heard.phone]))
         return compare(pairs).rate
 
     first = told_aloud(said, text.symbols, settings, settings.seed, lambda _: nullcontext(no_progress), "")

@@ -138,6 +138,14 @@ def test_speech_is_found_between_pauses() -> None:
     assert np.allclose(found, [(1.0, 2.0), (3.5, 5.0)], atol=0.08)
 
 
+def test_a_quiet_sound_is_no_pause() -> None:
+    """Such as a long s between vowels, of a quarter of a second."""
+    sound = noise(4, 0.001)
+    for start, stop in ((1.0, 1.8), (2.05, 3.0)):
+        sound[int(start * RATE) : int(stop * RATE)] += noise(stop - start, 0.1, 1)
+    assert len(speech(sound)) == 1
+
+
 def test_speech_without_a_pause_is_kept_whole() -> None:
     assert speech(noise(3, 0.1)) == [(0, 298)]
 

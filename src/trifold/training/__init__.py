@@ -1,1 +1,1 @@
-"""What tasks share when they learn: batches of like length, the loop, its checkpoints."""
+"""What tasks share when they learn: batches of like length, the loop, its checkpoints; and quiet while a base loads."""

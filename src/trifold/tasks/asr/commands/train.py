@@ -30,7 +30,7 @@ Examples:
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --speak ro --mnemonics said.txt
   trifold asr train --audio recordings --name sounds        units without any text
   trifold asr train --audio fieldwork --text stories.txt --letters letters.txt --vad silero
-  trifold asr train --audio recordings --name sounds --encoder facebook/wav2vec2-xls-r-300m --layer 15
+  trifold asr train --audio recordings --name sounds --encoder ./xls-r-300m --layer 15
 
 \b
 Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text cannot be learnt from.""",
@@ -61,8 +61,8 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
 @click.option(
     "--encoder",
     metavar="NAME",
-    help="A network such as facebook/wav2vec2-xls-r-300m, whose features are heard instead of cepstra: a folder, or an "
-    "id of the Hugging Face hub (org/name@revision). The model needs it, and torch, ever after.",
+    help="A network such as wav2vec 2.0 or XLS-R, with its weights in safetensors, whose features are heard instead of "
+    "cepstra: a folder, or an id of the Hugging Face hub (org/name@revision). The model then needs it, and torch.",
 )
 @click.option(
     "--layer",

@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Encoder:
         if config.get("model_type") not in _KINDS:
             raise WrongTask(
                 f"{checkpoint.name}: expected an encoder of speech ({', '.join(_KINDS)}), found "
-                f"{config.get('model_type')!r:.60}. Choose another, such as facebook/wav2vec2-xls-r-300m."
+                f"{config.get('model_type')!r:.60}. Choose another."
             )
         scaled = _scaled(checkpoint, config)
         weights = _weights(checkpoint)
@@ -163,8 +162,8 @@ def _checkpoint(name: str) -> Checkpoint:
     found = checkpoint_of(str(path.resolve()) if here else name)
     if found is None:
         raise ModelNotFound(
-            f"{name[:80]}: expected the folder of an encoder of speech or an id of the Hugging Face hub, such as "
-            "facebook/wav2vec2-xls-r-300m, found neither. Check the spelling."
+            f"{name[:80]}: expected the folder of an encoder of speech or an id of the Hugging Face hub (org/name), "
+            "found neither. Check the spelling."
         )
     return found
 
@@ -217,10 +216,11 @@ def _loaded(checkpoint: Checkpoint) -> Any:
     except ImportError as error:
         raise MissingExtra("hearing with an encoder of speech", "train") from error
     from trifold.training.arithmetic import settle_arithmetic
+    from trifold.training.quiet import quiet_transformers
 
     settle_arithmetic()
     try:
-        with _quiet():
+        with quiet_transformers():
             network, report = AutoModel.from_pretrained(
                 checkpoint.path,
                 dtype=torch.float32,
@@ -267,19 +267,3 @@ def _between(own: Frames, position: np.ndarray[Any, np.dtype[np.float64]]) -> Fr
     share = (position - before).astype(np.float32)[:, None]
     after = np.minimum(before + 1, len(own) - 1)
     return np.asarray(own[before] * (1 - share) + own[after] * share, np.float32)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no warnings of transformers within."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

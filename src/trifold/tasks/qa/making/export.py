@@ -23,8 +23,8 @@ from trifold.tasks.qa.making.bert_graphs import (
     whole_graph,
 )
 from trifold.tasks.qa.making.fusing import fused
-from trifold.tasks.qa.making.quiet import quiet_transformers
 from trifold.tasks.qa.settings import Apart
+from trifold.training.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from onnx import ModelProto

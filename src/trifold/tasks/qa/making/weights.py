@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from trifold.errors import MissingExtra, ModelDamaged
 from trifold.task import Checkpoint
-from trifold.tasks.qa.making.quiet import quiet_transformers
+from trifold.training.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import Tensor

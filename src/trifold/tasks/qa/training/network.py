@@ -14,10 +14,10 @@ import numpy as np
 from trifold.errors import InvalidInput, MissingExtra
 from trifold.task import Arrays, Unit
 from trifold.tasks.qa.making.apart import check_apart, last_states
-from trifold.tasks.qa.making.quiet import quiet_transformers
 from trifold.tasks.qa.settings import Apart
 from trifold.training.arithmetic import settle_arithmetic
 from trifold.training.batches import padded_length
+from trifold.training.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     import torch
