@@ -139,9 +139,9 @@ def test_speech_is_found_between_pauses() -> None:
 
 
 def test_a_quiet_sound_is_no_pause() -> None:
-    """Such as a long s between vowels, of a quarter of a second."""
+    """Such as a long s between vowels, of 0.28 s."""
     sound = noise(4, 0.001)
-    for start, stop in ((1.0, 1.8), (2.05, 3.0)):
+    for start, stop in ((1.0, 1.8), (2.08, 3.0)):
         sound[int(start * RATE) : int(stop * RATE)] += noise(stop - start, 0.1, 1)
     assert len(speech(sound)) == 1
 
