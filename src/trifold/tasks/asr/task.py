@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from trifold.errors import DataError, InvalidInput, ModelDamaged
 from trifold.task import Arrays, Columns, Encoded, Limits, Unit
+from trifold.tasks.asr.adapting.voices import Voice
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import Language
 from trifold.tasks.asr.decoding.words import WordSearch, words_of_segments
@@ -28,8 +30,12 @@ __all__ = ["LANGUAGE", "AsrTask", "Recording", "open_task"]
 LANGUAGE = "language.json"
 _CLIPPED = 0.01
 _STRANGE = (
-    "the voice is unlike those that the model learnt from, and much of what is read will be wrong; train a model with "
-    "recordings of it."
+    "the voice is unlike those that the model learnt from, and much of what is read will be wrong; transcribe with "
+    "--adapt, or train a model with recordings of it."
+)
+_STILL_STRANGE = (
+    "the voice is unlike those that the model learnt from, even adapted to it, and much of what is read will be wrong; "
+    "train a model with recordings of it."
 )
 _EXAMPLE = Path(__file__).parent / "silence.wav"
 """A raw request that fits must name a recording that is there."""
@@ -56,11 +62,24 @@ class AsrTask:
 
     name = "asr"
 
-    def __init__(self, version: str, decoder: Decoder, language: Language | None) -> None:
+    def __init__(
+        self,
+        version: str,
+        decoder: Decoder,
+        language: Language | None,
+        voices: Mapping[str, Voice] = MappingProxyType({}),
+    ) -> None:
+        """voices: by the names of recordings; all others are of known ones."""
         self.version = version
         self.decoder = decoder
+        self.language = language
+        self.voices = voices
         self._chain: Chain = decoder.chain()
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
+
+    def adapted(self, voices: Mapping[str, Voice]) -> AsrTask:
+        """The same, for recordings of these voices."""
+        return AsrTask(self.version, self.decoder, self.language, voices)
 
     def check(self, raw: Mapping[str, Any], limits: Limits) -> Recording:
         """raw: `audio`, the path of a recording. Raises InvalidInput for what is none, and where none may be named."""
@@ -81,7 +100,10 @@ class AsrTask:
 
     def encode(self, request: Recording) -> Encoded:
         parts = parts_of(self.decoder.hearing.listened(request.samples), self.decoder.scale)
-        units = [Unit({INPUT: sounds(part.frames)}, len(part.frames)) for part in parts]
+        frames = [sounds(part.frames) for part in parts]
+        if (voice := self.voices.get(request.name)) is not None:
+            frames = [voice.map.apply(one) for one in frames]
+        units = [Unit({INPUT: one}, len(one)) for one in frames]
         return Encoded(units, _Memo(tuple(part.first for part in parts)))
 
     def decode(self, request: Recording, memo: _Memo, outputs: Sequence[Arrays]) -> Transcript:
@@ -100,13 +122,19 @@ class AsrTask:
         warnings = []
         if not outputs:
             warnings.append("no speech was found in the recording.")
-        usual = self.decoder.usual
+        usual, voice = self.decoder.usual, self.voices.get(request.name)
         if outputs and usual is not None and usual.is_strange([output[OUTPUT] for output in outputs]):
-            warnings.append(_STRANGE)
+            warnings.append(_STRANGE if voice is None else _STILL_STRANGE)
         if request.clipped > _CLIPPED:
             warnings.append(f"{request.clipped:.0%} of the samples are clipped; record at a lower level.")
         return Transcript(
-            request.name, seconds, _within(phones, seconds), _within(words, seconds), self.version, tuple(warnings)
+            request.name,
+            seconds,
+            _within(phones, seconds),
+            _within(words, seconds),
+            self.version,
+            tuple(warnings),
+            0.0 if voice is None else voice.frames * HOP / RATE,
         )
 
     def _read(self, scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[Spoken], np.ndarray[Any, Any]]:

@@ -21,7 +21,8 @@ class Heard:
 class Transcript:
     """One recording. audio: its name as it was given. seconds: how long it is.
 
-    phones, words: in order, without overlap, silences left out; no words where the model has no lexicon.
+    phones, words: in order, without overlap, silences left out; no words where the model has no lexicon. adapted:
+    seconds of the voice's speech that the model was adapted to before it read, 0 where it was not.
     """
 
     audio: str
@@ -30,3 +31,4 @@ class Transcript:
     words: tuple[Heard, ...] = ()
     model: str = ""
     warnings: tuple[str, ...] = ()
+    adapted: float = 0.0

@@ -13,6 +13,8 @@ from trifold.errors import UsageError
 from trifold.task import Host
 
 if TYPE_CHECKING:
+    from trifold.engine.loaded import Loaded
+    from trifold.tasks.asr.adapting.recordings import Together
     from trifold.tasks.asr.transcripts import Transcript
 
 __all__ = ["transcribe"]
@@ -28,6 +30,7 @@ Examples:
   trifold transcribe story.wav --model mine
   trifold transcribe recordings --model mine --format json --output transcripts.jsonl
   trifold transcribe recordings --model mine --format textgrid --output praat
+  trifold transcribe speakers --model mine --adapt folder    # a folder for each speaker
 
 \b
 Exit codes: 0 done, 2 wrong usage, 3 done, but some recordings could not be read (they are named).""",
@@ -38,8 +41,20 @@ Exit codes: 0 done, 2 wrong usage, 3 done, but some recordings could not be read
     "--format", "form", type=click.Choice(["text", "tsv", "json", "textgrid"]), help="By default text, or by --output."
 )
 @click.option("--output", type=click.Path(path_type=Path), help="A file; for textgrid a folder.")
+@click.option(
+    "--adapt",
+    type=click.Choice(["recording", "folder", "all"]),
+    help="Adapt the model to voices that it does not know, before it reads; what is of one voice. 10 s of speech do.",
+)
 @click.pass_obj
-def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None, output: Path | None) -> int:
+def transcribe(
+    host: Host,
+    audio: tuple[Path, ...],
+    model: str,
+    form: str | None,
+    output: Path | None,
+    adapt: Together | None,
+) -> int:
     """Write down what is said in AUDIO, files or folders: phones, and words where the model knows any, with times."""
     from trifold.engine.loaded import open_model
     from trifold.engine.runner import Runner
@@ -58,6 +73,8 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
             f"{loaded.version} is a model for {loaded.task.name!r}, and transcribing needs one for 'asr'. "
             "`trifold asr train` makes one."
         )
+    if adapt is not None:
+        loaded = _adapted(host, loaded, paths, adapt)
     failed = 0
 
     def heard() -> Iterator[Transcript]:
@@ -86,6 +103,28 @@ def transcribe(host: Host, audio: tuple[Path, ...], model: str, form: str | None
 
     _write(host, heard(), form, output)
     return 3 if failed else 0
+
+
+def _adapted(host: Host, loaded: Loaded, paths: list[Path], together: Together) -> Loaded:
+    from trifold.printable import printable
+    from trifold.tasks.asr.adapting.recordings import adapted, voices
+    from trifold.tasks.asr.adapting.voices import LEAST
+    from trifold.tasks.asr.sound.audio import RATE
+    from trifold.tasks.asr.sound.features import HOP
+
+    with host.progress("adapting to the voices") as progress:
+        found = adapted(loaded, voices(paths, together), progress)
+    told = (
+        (found.moved, "adapted to"),
+        (found.fitting, "fits as it is, not adapted to"),
+        (found.short, f"less than {LEAST * HOP // RATE} s of speech, not adapted to"),
+    )
+    for names, what in told:
+        if names:
+            more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
+            line = f"{what}: {', '.join(names[:_TOLD])}{more}"
+            host.err.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    return found.loaded
 
 
 def _by_suffix(output: Path | None) -> str:

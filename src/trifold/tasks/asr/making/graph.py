@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.errors import MissingExtra
+from trifold.errors import MissingExtra, ModelDamaged
+from trifold.tasks.asr.making.initialisers import initialisers
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
+from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import PhoneModel
 
-__all__ = ["write_graph"]
+__all__ = ["read_graph", "write_graph"]
 
 _OPSET = 17
 
@@ -57,3 +59,21 @@ def write_graph(model: PhoneModel, path: Path) -> None:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
     onnx.checker.check_model(made)
     path.write_bytes(made.SerializeToString())
+
+
+def read_graph(path: Path) -> tuple[Mixtures, float]:
+    """The distributions of a graph that `write_graph` wrote, and its scale. Raises ModelDamaged. Without onnx."""
+    try:
+        constants = {name: value.astype(np.float64) for name, value in initialisers(path).items()}
+        linear, halves = np.split(constants["weights"].T, 2, axis=1)
+        shape = (*constants["parts"][2:].astype(int).tolist(), linear.shape[1])
+        variances = -0.5 / halves
+        means = linear * variances
+        fixed = constants["bias"] + 0.5 * (np.log(2 * np.pi * variances) + means**2 / variances).sum(1)
+        weights = np.exp(fixed.reshape(shape[:2]))
+        found = Mixtures(weights / weights.sum(1, keepdims=True), means.reshape(shape), variances.reshape(shape))
+        if not (found.variances > 0).all() or not np.isfinite(found.means).all():
+            raise ValueError("its distributions are none")
+        return found, float(constants["scale"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelDamaged(f"{path}: not the graph of a recogniser ({error}). Get the model again.") from None

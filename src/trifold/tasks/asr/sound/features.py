@@ -12,7 +12,18 @@ import numpy as np
 
 from trifold.tasks.asr.sound.audio import RATE, Samples
 
-__all__ = ["HOP", "WINDOW", "Frames", "frame_times", "log_mel", "mfcc", "normalised", "spliced", "with_deltas"]
+__all__ = [
+    "HOP",
+    "WINDOW",
+    "Frames",
+    "frame_times",
+    "log_mel",
+    "mfcc",
+    "normalised",
+    "spliced",
+    "warping",
+    "with_deltas",
+]
 
 Frames: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 """Shape (frames, features)."""
@@ -53,6 +64,24 @@ def mfcc(samples: Samples) -> Frames:
     return log_mel(samples) @ _cosines()
 
 
+def warping(ratio: float) -> Frames:
+    """What `mfcc` of a voice, times this, shape (13, 13), is about as if its throat were `ratio` times as long.
+
+    All formants are then divided by `ratio` (Lee & Rose 1996): those of the smooth spectrum that cepstra tell, between
+    whose bands it is interpolated.
+    """
+    low, high = _mel(_LOWEST), _mel(_HIGHEST)
+    bands = np.linspace(low, high, _FILTERS + 2)[1:-1]
+    heard = _mel(700 * (np.exp(bands / 1127) - 1) * ratio)
+    place = np.clip((heard - bands[0]) / (bands[1] - bands[0]), 0, _FILTERS - 1)
+    before = np.minimum(place.astype(int), _FILTERS - 2)
+    table = np.zeros((_FILTERS, _FILTERS))
+    table[before, np.arange(_FILTERS)] = 1 - (place - before)
+    table[before + 1, np.arange(_FILTERS)] = place - before
+    cosines = _cosines().astype(np.float64)
+    return np.asarray(np.linalg.pinv(cosines) @ table @ cosines, np.float32)
+
+
 def with_deltas(features: Frames, order: int = 2, reach: int = 2) -> Frames:
     """The features beside their slopes over 2 * reach + 1 frames, and the slopes of those, `order` times."""
     if not len(features):
@@ -82,12 +111,16 @@ def spliced(features: Frames, reach: int) -> Frames:
     return np.concatenate([padded[i : i + len(features)] for i in range(2 * reach + 1)], 1)
 
 
+def _mel(frequency: Any) -> Any:
+    return 1127 * np.log1p(frequency / 700)
+
+
 @lru_cache(maxsize=1)
 def _filters() -> np.ndarray[Any, np.dtype[np.float32]]:
     """Triangles of the same width on the mel scale, shape (257, 40)."""
-    low, high = (1127 * np.log1p(f / 700) for f in (_LOWEST, _HIGHEST))
+    low, high = _mel(_LOWEST), _mel(_HIGHEST)
     centres = np.linspace(low, high, _FILTERS + 2)
-    mel = 1127 * np.log1p(np.arange(_FFT // 2 + 1) * RATE / _FFT / 700)
+    mel = _mel(np.arange(_FFT // 2 + 1) * RATE / _FFT)
     rising = (mel[:, None] - centres[:-2]) / (centres[1:-1] - centres[:-2])
     falling = (centres[2:] - mel[:, None]) / (centres[2:] - centres[1:-1])
     return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float32)

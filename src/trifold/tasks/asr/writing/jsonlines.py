@@ -29,7 +29,8 @@ def json_line(transcript: Transcript) -> str:
 
 
 def to_dict(transcript: Transcript) -> dict[str, Any]:
-    """A transcript in JSON types: audio, seconds, phones and words (text, start, end, confidence), model, warnings.
+    """A transcript in JSON types: audio, seconds, phones and words (text, start, end, confidence), model, warnings, and
+    adapted where the model was adapted to the voice.
 
     Numbers have six decimals at most.
     """
@@ -40,6 +41,7 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "words": [_item(word) for word in transcript.words],
         "model": transcript.model,
         "warnings": list(transcript.warnings),
+        **({"adapted": round(transcript.adapted, _DECIMALS)} if transcript.adapted else {}),
     }
 
 
@@ -72,7 +74,8 @@ def _transcript(place: str, line: str) -> Transcript:
     # Of a length only what `heard` asks of an end is asked.
     last = max((item.end for item in (*phones, *words)), default=0.0)
     length = heard(f"{place}, seconds", "", 0, value.get("seconds", last), 1).end
-    return Transcript(value["audio"], length, phones, words, model, tuple(warnings))
+    adapted = heard(f"{place}, adapted", "", 0, value.get("adapted", 0), 1).end
+    return Transcript(value["audio"], length, phones, words, model, tuple(warnings), adapted)
 
 
 def _items(place: str, value: dict[str, Any], key: str) -> tuple[Heard, ...]:

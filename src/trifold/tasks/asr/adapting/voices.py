@@ -1,0 +1,147 @@
+"""A map for a voice, from its recordings alone: what is said in them is first read as it can be, then ever better.
+
+A start at the likeliest length of the throat, then rounds in which the model's phones are heard in the mapped frames
+and the map is estimated anew from what was heard. Without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trifold.task import Progress, no_progress
+from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.decoder import Decoder
+from trifold.tasks.asr.matching.chains import Table, posteriors
+from trifold.tasks.asr.refining.mixtures import Mixtures
+from trifold.tasks.asr.refining.phones import STATES
+from trifold.tasks.asr.sound.features import Frames, warping
+from trifold.tasks.asr.sound.utterances import CEPSTRA
+
+__all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
+
+FRAMES, LEAST = 12_000, 500
+"""Of a voice's speech that are heard: two minutes teach as much as fifteen; less than five seconds are not tried."""
+ROUNDS = 4
+_PRIOR = 200.0
+"""Frames' worth of a voice that needs no map."""
+_LENGTHS = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
+"""Of a throat beside those of the known voices: further apart are no men, women and children."""
+_LOOKED_AT = 3_000
+"""Frames that tell the length."""
+_ROOM = 4_000_000
+"""Frames times states of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a model hears with. scale: how much a frame's score counts beside how phones follow each other."""
+
+    decoder: Decoder
+    sounds: Mixtures
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """map: of frames. frames: of speech that it was found with. before, after: how well they fit, as `Usual` has it."""
+
+    map: Map
+    frames: int
+    before: float
+    after: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the voice fits better with the map: known voices do not."""
+        return self.after > self.before
+
+
+def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no_progress) -> Voice:
+    """The map for the voice of all stretches: none, for a throat of another length, or any, as they fit best.
+
+    stretches: frames as the graph scores them, shape (N, D) each. progress: told the rounds that are done.
+    """
+    heard = [one for one in stretches if len(one) >= STATES]
+    width = reader.sounds.means.shape[2]
+    frames = sum(map(len, heard))
+    nothing = Map.none(width)
+    start = _throat(reader, heard)
+    maps = [nothing, start]
+    progress(1, ROUNDS + 2)
+    if frames >= LEAST:
+        moved = [start.apply(one) for one in heard]
+        step = nothing
+        for done in range(ROUNDS):
+            evidence, shares = _heard(reader, moved, step)
+            step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
+            progress(done + 2, ROUNDS + 2)
+        maps.append(step.after(start))
+    fits = [_fit(reader, heard, one) for one in maps]
+    progress(ROUNDS + 2, ROUNDS + 2)
+    best = int(np.argmax(fits))
+    return Voice(maps[best], frames, fits[0], fits[best])
+
+
+def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:
+    """What the stretches say of their map, when what is said in them is heard by the map as it is `now`; and how often
+    each component was heard, shape (S, M)."""
+    evidence = Evidence.zero(len(now.offset))
+    counts = np.zeros_like(reader.sounds.weights)
+    for indices, shares in _shares(reader, [now.apply(one) for one in stretches]):
+        for i, share in zip(indices, shares, strict=True):
+            each = reader.sounds.components(now.apply(stretches[i]), share[: len(stretches[i])])
+            evidence.add(stretches[i], each, reader.sounds)
+            counts += each.sum(0)
+    return evidence, counts
+
+
+def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table]]:
+    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones."""
+    chain = reader.decoder.chain()
+    order = sorted(range(len(stretches)), key=lambda i: len(stretches[i]))
+    while order:
+        # The longest first; one by itself where it alone takes the room.
+        size = max(1, _ROOM // (len(stretches[order[-1]]) * len(chain.initial)))
+        indices, order = order[-size:], order[:-size]
+        lengths = np.array([len(stretches[i]) for i in indices], np.int64)
+        scores = np.zeros((len(indices), int(lengths.max()), len(chain.initial)))
+        for row, i in zip(scores, indices, strict=True):
+            row[: len(stretches[i])] = reader.scale * reader.sounds.scores(stretches[i])
+        yield indices, posteriors(chain, scores, lengths)[0]
+
+
+def _throat(reader: Reader, stretches: Sequence[Frames]) -> Map:
+    """The map that takes the voice for one of a throat of another length, such that it fits best.
+
+    An encoder's features do not tell of throats: none.
+    """
+    width = reader.sounds.means.shape[2]
+    if reader.decoder.hearing.encoder is not None:
+        return Map.none(width)
+    looked_at = _some(stretches, _LOOKED_AT)
+    spread = reader.decoder.scale.spread.astype(np.float64)
+    maps = []
+    for length in _LENGTHS:
+        # Slopes of cepstra are mapped as they are themselves.
+        one = (spread[:, None] * warping(length).astype(np.float64) / spread).T
+        maps.append(Map(np.asarray(np.kron(np.eye(width // CEPSTRA), one), np.float64), np.zeros(width)))
+    return max(maps, key=lambda one: _fit(reader, looked_at, one))
+
+
+def _some(stretches: Sequence[Frames], frames: int) -> list[Frames]:
+    """The first of them that have so many frames together, or all."""
+    found: list[Frames] = []
+    for one in stretches:
+        if sum(map(len, found)) >= frames:
+            break
+        found.append(one)
+    return found
+
+
+def _fit(reader: Reader, stretches: Sequence[Frames], now: Map) -> float:
+    """The mean over frames of the score of the state that fits best, as of `Usual`."""
+    total = sum(float((reader.scale * reader.sounds.scores(now.apply(one))).max(1).sum()) for one in stretches)
+    return total / max(sum(map(len, stretches)), 1)
