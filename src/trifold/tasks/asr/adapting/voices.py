@@ -22,11 +22,13 @@ from trifold.tasks.asr.sound.utterances import CEPSTRA
 
 __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
-FRAMES, LEAST = 12_000, 500
-"""Of a voice's speech that are heard: two minutes teach as much as fifteen; less than five seconds are not tried."""
+FRAMES, LEAST = 12_000, 100
+"""Of a voice's speech that are heard: two minutes teach as much as fifteen, and one second already something."""
 ROUNDS = 4
 _PRIOR = 200.0
 """Frames' worth of a voice that needs no map."""
+_KNOWN = 1.0
+"""Standard deviations from how known voices fit, within which a voice is left as it is: there no map helps."""
 _LENGTHS = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
 """Of a throat beside those of the known voices: further apart are no men, women and children."""
 _LOOKED_AT = 3_000
@@ -55,34 +57,37 @@ class Voice:
 
     @property
     def helps(self) -> bool:
-        """Whether the voice fits better with the map: known voices do not."""
+        """Whether the voice fits better with the map."""
         return self.after > self.before
 
 
 def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no_progress) -> Voice:
-    """The map for the voice of all stretches: none, for a throat of another length, or any, as they fit best.
+    """The map for the voice of all stretches: none where it fits as known voices do; else none, for a throat of another
+    length, or any, as it fits best.
 
     stretches: frames as the graph scores them, shape (N, D) each. progress: told the rounds that are done.
     """
     heard = [one for one in stretches if len(one) >= STATES]
     width = reader.sounds.means.shape[2]
-    frames = sum(map(len, heard))
     nothing = Map.none(width)
+    before = _fit(reader, heard, nothing)
+    usual = reader.decoder.usual
+    if usual is not None and before >= usual.mean - _KNOWN * usual.spread:
+        progress(ROUNDS + 2, ROUNDS + 2)
+        return Voice(nothing, sum(map(len, heard)), before, before)
     start = _throat(reader, heard)
-    maps = [nothing, start]
     progress(1, ROUNDS + 2)
-    if frames >= LEAST:
-        moved = [start.apply(one) for one in heard]
-        step = nothing
-        for done in range(ROUNDS):
-            evidence, shares = _heard(reader, moved, step)
-            step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
-            progress(done + 2, ROUNDS + 2)
-        maps.append(step.after(start))
-    fits = [_fit(reader, heard, one) for one in maps]
+    moved = [start.apply(one) for one in heard]
+    step = nothing
+    for done in range(ROUNDS):
+        evidence, shares = _heard(reader, moved, step)
+        step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
+        progress(done + 2, ROUNDS + 2)
+    maps = [nothing, start, step.after(start)]
+    fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
     progress(ROUNDS + 2, ROUNDS + 2)
     best = int(np.argmax(fits))
-    return Voice(maps[best], frames, fits[0], fits[best])
+    return Voice(maps[best], sum(map(len, heard)), before, fits[best])
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:

@@ -44,7 +44,7 @@ Exit codes: 0 done, 2 wrong usage, 3 done, but some recordings could not be read
 @click.option(
     "--adapt",
     type=click.Choice(["recording", "folder", "all"]),
-    help="Adapt the model to voices that it does not know, before it reads; what is of one voice. 10 s of speech do.",
+    help="Adapt the model to voices that it does not know, before it reads; what is of one voice. Ten seconds do.",
 )
 @click.pass_obj
 def transcribe(

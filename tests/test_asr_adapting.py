@@ -1,0 +1,332 @@
+"""A model of one voice reads another, once it was adapted to it: the map's estimate, and what users see of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trifold.errors import ModelDamaged
+from trifold.interfaces.console import Terminal
+from trifold.models.folder import write_manifest
+from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.adapting.recordings import voices
+from trifold.tasks.asr.commands.transcribe import transcribe
+from trifold.tasks.asr.decoder import Decoder, Usual
+from trifold.tasks.asr.making.graph import read_graph, write_graph
+from trifold.tasks.asr.making.initialisers import initialisers
+from trifold.tasks.asr.matching.chains import Chain
+from trifold.tasks.asr.measuring.errors import compare
+from trifold.tasks.asr.refining.mixtures import Mixtures
+from trifold.tasks.asr.refining.phones import PhoneModel
+from trifold.tasks.asr.refining.told import learn_told
+from trifold.tasks.asr.sound.audio import RATE
+from trifold.tasks.asr.sound.features import mfcc, warping
+from trifold.tasks.asr.sound.hearing import Hearing
+from trifold.tasks.asr.sound.utterances import all_parts, scale_of, sounds
+from trifold.tasks.asr.transcripts import Transcript
+from trifold.tasks.asr.writing.reading import read_transcripts
+
+PHONES = ("", "a", "e", "i", "o", "u", "y")
+FORMANTS = ((750, 1250), (500, 1900), (300, 2300), (450, 850), (320, 1150), (350, 1550))
+LOWER = 0.82
+"""Of another voice's formants beside the known one's."""
+
+
+def random_mixtures(chance: np.random.Generator, states: int = 5, components: int = 2, width: int = 4) -> Mixtures:
+    weights = chance.uniform(0.5, 1.0, (states, components))
+    shape = (states, components, width)
+    return Mixtures(
+        weights / weights.sum(1, keepdims=True), 3 * chance.standard_normal(shape), chance.uniform(0.3, 2.0, shape)
+    )
+
+
+def drawn(sounds: Mixtures, count: int, chance: np.random.Generator) -> tuple[Any, Any]:
+    """Frames, and which component each is of, shape (N, S, M)."""
+    states, components, width = sounds.means.shape
+    state, component = chance.integers(states, size=count), chance.integers(components, size=count)
+    frames = sounds.means[state, component] + np.sqrt(sounds.variances[state, component]) * chance.standard_normal(
+        (count, width)
+    )
+    shares = np.zeros((count, states, components))
+    shares[np.arange(count), state, component] = 1.0
+    return frames, shares
+
+
+def test_frames_that_a_map_moved_are_brought_back() -> None:
+    chance = np.random.default_rng(0)
+    sounds = random_mixtures(chance)
+    frames, shares = drawn(sounds, 20_000, chance)
+    away = Map(np.eye(4) + 0.3 * chance.standard_normal((4, 4)), chance.standard_normal(4))
+    moved = away.apply(frames)
+    evidence = Evidence.zero(4)
+    evidence.add(moved[:9_000], shares[:9_000], sounds)
+    evidence.add(moved[9_000:], shares[9_000:], sounds)
+    found = estimated(evidence, Map.none(4))
+    there_and_back = found.after(away)
+    assert np.allclose(there_and_back.matrix, np.eye(4), atol=0.02)
+    assert np.allclose(there_and_back.offset, 0, atol=0.05)
+    assert np.allclose(found.apply(moved), there_and_back.apply(frames), atol=1e-4)
+
+
+def test_no_map_is_likelier() -> None:
+    """Beside the sum as it is written (Gales 1998, equation 21), frame by frame."""
+    chance = np.random.default_rng(1)
+    sounds = random_mixtures(chance, 3, 2, 3)
+    frames = chance.standard_normal((40, 3)) @ chance.standard_normal((3, 3)) + 1
+    shares = chance.dirichlet(np.ones(6), 40).reshape(40, 3, 2)
+
+    def likely(one: Map) -> float:
+        total = 0.0
+        for frame, share in zip(frames, shares, strict=True):
+            moved = one.matrix @ frame + one.offset
+            for state, component in np.ndindex(3, 2):
+                away = (moved - sounds.means[state, component]) ** 2 / sounds.variances[state, component]
+                total += share[state, component] * (np.linalg.slogdet(one.matrix)[1] - away.sum() / 2)
+        return total
+
+    evidence = Evidence.zero(3)
+    evidence.add(frames.astype(np.float32), shares, sounds)
+    start = Map.none(3)
+    for _ in range(5):
+        start = estimated(evidence, start)
+    best = likely(start)
+    assert best > likely(Map.none(3))
+    for _ in range(50):
+        near = Map(
+            start.matrix + 1e-2 * chance.standard_normal((3, 3)), start.offset + 1e-2 * chance.standard_normal(3)
+        )
+        assert likely(near) < best
+
+
+def test_what_is_expected_of_a_known_voice_needs_no_map() -> None:
+    chance = np.random.default_rng(2)
+    sounds = random_mixtures(chance)
+    frames, shares = drawn(sounds, 200_000, chance)
+    heard = Evidence.zero(4)
+    heard.add(frames, shares, sounds)
+    prior = expected(sounds, shares.sum(0), 200_000)
+    assert prior.count == heard.count
+    scale = np.abs(heard.squares).max()
+    assert np.allclose(prior.squares / scale, heard.squares / scale, atol=0.01)
+    assert np.allclose(prior.products / scale, heard.products / scale, atol=0.01)
+    alone = estimated(prior, Map(np.eye(4) + 0.2 * chance.standard_normal((4, 4)), np.ones(4)))
+    assert np.allclose(alone.matrix, np.eye(4), atol=1e-3)
+    assert np.allclose(alone.offset, 0, atol=1e-2)
+
+
+def said(phones: Sequence[int], lower: float, chance: np.random.Generator) -> Any:
+    """Samples of vowels one after the other, 90 to 140 ms each, in a quiet room."""
+    parts = [np.zeros(RATE // 4)]
+    for phone in phones:
+        count = int(RATE * chance.uniform(0.09, 0.14))
+        spectrum = np.fft.rfft(chance.standard_normal(count))
+        frequency = np.fft.rfftfreq(count, 1 / RATE)
+        heard = sum(np.exp(-(((frequency - lower * f) / 120) ** 2)) for f in FORMANTS[phone - 1])
+        high = np.exp(-(((frequency - lower * 3300) / 300) ** 2))
+        parts.append(np.fft.irfft(spectrum * (heard + 0.3 * high + 0.003), count))
+    samples = np.concatenate([*parts, np.zeros(RATE // 4)])
+    return (0.1 * samples / samples.std() + 1e-4 * chance.standard_normal(len(samples))).astype(np.float32)
+
+
+def sentences(count: int, seed: int) -> list[list[int]]:
+    chance = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        one = [int(chance.integers(1, 7))]
+        while len(one) < 12:
+            one.append(int(chance.choice([p for p in range(1, 7) if p != one[-1]])))
+        found.append(one)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learnt of one voice, with what it says."""
+    pytest.importorskip("onnx")
+    phones = sentences(40, 0)
+    chance = np.random.default_rng(1)
+    heard = [Hearing().listened(said(one, 1.0, chance)) for one in phones]
+    scale = scale_of(heard)
+    parts = all_parts(heard, scale)
+    frames = [sounds(part.frames) for _, part in parts]
+    assert [number for number, _ in parts] == list(range(len(phones)))
+    told = learn_told(frames, phones, len(PHONES), 2)
+    any_other = (1 - np.eye(len(PHONES))) * 0.9 / (len(PHONES) - 1)
+    even = np.full(len(PHONES), 1 / len(PHONES))
+    chain = Chain(even, any_other, np.full(len(PHONES), 0.1))
+    learnt = PhoneModel(told.sounds, told.stays, chain, 0.3)
+    usual = Usual.of([learnt.scale * learnt.sounds.scores(one)] for one in frames)
+    folder = tmp_path_factory.mktemp("model")
+    write_graph(learnt, folder / "model.onnx")
+    Decoder(PHONES, scale, told.stays, chain, None, Hearing(), usual).write(folder)
+    facts = {"name": "one-voice", "version": "1", "task": "asr", "task_settings": {}, "trifold": "0"}
+    write_manifest(folder, {**facts, "graphs": [{"file": "model.onnx", "precision": "fp32"}]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def speakers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each speaker: one whom the model knows, another, and one of whom there is hardly anything."""
+    soundfile = pytest.importorskip("soundfile")
+    folder = tmp_path_factory.mktemp("speakers")
+    for name, lower, count, seed in (("known", 1.0, 8, 3), ("other", LOWER, 12, 4), ("hardly", LOWER, 1, 5)):
+        (folder / name).mkdir()
+        chance = np.random.default_rng(seed)
+        for number, one in enumerate(sentences(count, seed)):
+            path = folder / name / f"{''.join(PHONES[p] for p in one)}-{number}.wav"
+            soundfile.write(path, said(one, lower, chance), RATE)
+    return folder
+
+
+def read(model: Path, *words: str | Path, output: Path) -> dict[str, list[Transcript]]:
+    """The transcripts of each speaker."""
+    given = [str(word) for word in (*words, "--model", model, "--output", output)]
+    assert transcribe.main(given, prog_name="trifold", standalone_mode=False, obj=Terminal()) in (0, None)
+    found: dict[str, list[Transcript]] = {}
+    for one in read_transcripts(output):
+        found.setdefault(Path(one.audio).parent.name, []).append(one)
+    return found
+
+
+def wrong(transcripts: Sequence[Transcript]) -> float:
+    """The share of phones; a recording's name says what is said in it."""
+    return compare(
+        [(list(Path(one.audio).stem.split("-")[0]), [heard.text for heard in one.phones]) for one in transcripts]
+    ).rate
+
+
+def test_another_voice_is_read_once_the_model_is_adapted(
+    model: Path, speakers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = read(model, speakers, output=tmp_path / "plain.jsonl")
+    assert wrong(plain["known"]) < 0.05
+    assert wrong(plain["other"]) > 0.4
+    assert all("unlike" in " ".join(one.warnings) for one in plain["other"])
+    assert not any(one.adapted for some in plain.values() for one in some)
+    assert "with --adapt" in " ".join(capsys.readouterr().err.split())
+
+    found = read(model, speakers, "--adapt", "folder", output=tmp_path / "adapted.jsonl")
+    assert wrong(found["other"]) < 0.1
+    assert not any(one.warnings for one in found["other"])
+    assert all(10 < one.adapted < 30 for one in found["other"]), "seconds of speech"
+    assert found["known"] == plain["known"]
+    told = capsys.readouterr().err
+    assert "adapted to: " in told
+    assert f"fits as it is, not adapted to: {speakers / 'known'}" in told.replace("\n", "")
+
+
+def test_a_voice_may_be_of_all_recordings_or_of_each(
+    model: Path, speakers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = sorted((speakers / "other").iterdir())
+    together = read(model, *other, "--adapt", "all", output=tmp_path / "together.jsonl")["other"]
+    assert wrong(together) < 0.1
+    apart = read(model, *other, "--adapt", "recording", output=tmp_path / "apart.jsonl")["other"]
+    assert wrong(apart) < 0.25
+    assert "and 9 more" in capsys.readouterr().err
+    alone = read(model, other[3], "--adapt", "recording", output=tmp_path / "alone.jsonl")["other"]
+    assert alone == [apart[3]], "what is read of a recording depends on it alone"
+
+
+def test_the_order_of_recordings_does_not_matter(model: Path, speakers: Path, tmp_path: Path) -> None:
+    other = sorted((speakers / "other").iterdir())
+    found = [
+        read(model, *paths, "--adapt", "folder", output=tmp_path / "found.jsonl")["other"]
+        for paths in (other, other[::-1])
+    ]
+    assert found[0] == found[1][::-1]
+
+
+def test_too_little_speech_is_told(
+    model: Path, speakers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    folder = tmp_path / "short"
+    folder.mkdir()
+    soundfile.write(folder / "aei.wav", said([1, 2, 3], LOWER, np.random.default_rng(6)), RATE)
+    soundfile.write(folder / "silence.wav", np.zeros(RATE), RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF, but no sound")
+    output = tmp_path / "short.jsonl"
+    words = ["--adapt", "folder", "--model", str(model), "--output", str(output)]
+    assert transcribe.main([str(folder), *words], standalone_mode=False, obj=Terminal()) == 3, "one cannot be read"
+    told = capsys.readouterr().err.replace("\n", "")
+    assert f"less than 1 s of speech, not adapted to: {folder}" in told
+    assert told.count("broken.wav") == 1
+    assert not any(one.adapted for one in read_transcripts(output))
+
+
+def test_a_voice_that_stays_strange_is_told(model: Path, tmp_path: Path) -> None:
+    """Noise is no voice, and adapting does not make it one."""
+    soundfile = pytest.importorskip("soundfile")
+    chance = np.random.default_rng(7)
+    for number in range(3):
+        loud = np.repeat(chance.uniform(0.05, 0.3, 20), RATE // 10)
+        soundfile.write(tmp_path / f"{number}.wav", loud * chance.standard_normal(2 * RATE), RATE)
+    found = read(model, tmp_path, "--adapt", "all", output=tmp_path / "found.jsonl")[tmp_path.name]
+    assert all("even adapted to it" in " ".join(one.warnings) for one in found)
+    assert all(one.adapted for one in found)
+
+
+def test_voices_are_of_recordings_folders_or_all() -> None:
+    paths = [Path("a/x.wav"), Path("b/y.wav"), Path("a/z.wav"), Path("a/x.wav")]
+    assert voices(paths, "all") == {"all": [Path("a/x.wav"), Path("b/y.wav"), Path("a/z.wav")]}
+    assert voices(paths, "folder") == {"a": [Path("a/x.wav"), Path("a/z.wav")], "b": [Path("b/y.wav")]}
+    assert list(voices(paths, "recording")) == ["a/x.wav", "b/y.wav", "a/z.wav"]
+
+
+def test_adapting_needs_neither_torch_nor_onnx(model: Path, speakers: Path) -> None:
+    code = (
+        "import sys; from trifold.interfaces.console import Terminal;"
+        "from trifold.tasks.asr.commands.transcribe import transcribe;"
+        "transcribe.main(sys.argv[1:], standalone_mode=False, obj=Terminal());"
+        "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    given = [str(speakers / "hardly"), "--model", str(model), "--adapt", "folder", "--format", "tsv"]
+    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n"), done.stderr
+    assert "adapted to: " in done.stderr
+
+
+def test_a_graph_is_read_as_it_was_written(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    sounds = random_mixtures(np.random.default_rng(8), 6, 3, 5)
+    even = np.full(2, 0.5)
+    learnt = PhoneModel(sounds, np.full(6, 0.5), Chain(even, np.full((2, 2), 0.25), even), 0.25)
+    path = tmp_path / "model.onnx"
+    write_graph(learnt, path)
+    found, scale = read_graph(path)
+    assert scale == 0.25
+    for one, other in ((found.weights, sounds.weights), (found.means, sounds.means)):
+        assert np.allclose(one, other, atol=1e-4)
+    assert np.allclose(found.variances, sounds.variances, rtol=1e-5)
+    constants = initialisers(path)
+    known = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    assert constants.keys() == known.keys()
+    assert all(np.array_equal(constants[name], known[name]) for name in known)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"\xff" * 40, b"no graph at all, but a text"):
+        path.write_bytes(content)
+        with pytest.raises(ModelDamaged, match="not the graph of a recogniser"):
+            read_graph(path)
+
+
+def test_cepstra_of_a_longer_throat() -> None:
+    """A resonance at 1,000 Hz of somebody with a throat 0.8 times as long is at 1,250 Hz."""
+    chance = np.random.default_rng(9)
+
+    def heard(frequency: float) -> Any:
+        spectrum = np.fft.rfft(chance.standard_normal(RATE))
+        away = (np.fft.rfftfreq(RATE, 1 / RATE) - frequency) / (0.15 * frequency)
+        return mfcc(np.fft.irfft(spectrum * (np.exp(-(away**2)) + 0.01)).astype(np.float32)).mean(0)[1:]
+
+    low, high = heard(1000), heard(1250)
+    known = np.concatenate([[0], low])
+    assert np.linalg.norm((known @ warping(0.8))[1:] - high) < 0.5 * np.linalg.norm(low - high)
+    assert np.linalg.norm((known @ warping(1.25))[1:] - high) > np.linalg.norm(low - high)
+    assert np.allclose(warping(1.0), np.eye(13), atol=1e-4)
