@@ -224,18 +224,18 @@ def test_another_voice_is_read_once_the_model_is_adapted(
 def test_a_voice_may_be_of_all_recordings_or_of_each(
     model: Path, speakers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = sorted((speakers / "other").iterdir())
+    other = sorted((speakers / "other").iterdir())[:5]
     together = read(model, *other, "--adapt", "all", output=tmp_path / "together.jsonl")["other"]
     assert wrong(together) < 0.1
     apart = read(model, *other, "--adapt", "recording", output=tmp_path / "apart.jsonl")["other"]
     assert wrong(apart) < 0.25
-    assert "and 9 more" in capsys.readouterr().err
+    assert "and 2 more" in capsys.readouterr().err
     alone = read(model, other[3], "--adapt", "recording", output=tmp_path / "alone.jsonl")["other"]
     assert alone == [apart[3]], "what is read of a recording depends on it alone"
 
 
 def test_the_order_of_recordings_does_not_matter(model: Path, speakers: Path, tmp_path: Path) -> None:
-    other = sorted((speakers / "other").iterdir())
+    other = sorted((speakers / "other").iterdir())[:4]
     found = [
         read(model, *paths, "--adapt", "folder", output=tmp_path / "found.jsonl")["other"]
         for paths in (other, other[::-1])

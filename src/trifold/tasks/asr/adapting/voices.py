@@ -24,8 +24,8 @@ __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
 FRAMES, LEAST = 12_000, 100
 """Of a voice's speech that are heard: two minutes teach as much as fifteen, and one second already something."""
-ROUNDS = 4
-_PRIOR = 200.0
+ROUNDS = 12
+_PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
 """Standard deviations from how known voices fit, within which a voice is left as it is: there no map helps."""
