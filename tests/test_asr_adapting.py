@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from trifold.interfaces.console import Terminal
 from trifold.models.folder import write_manifest
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.recordings import voices
+from trifold.tasks.asr.adapting.voices import Reader, brought
 from trifold.tasks.asr.commands.transcribe import transcribe
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.making.graph import read_graph, write_graph
@@ -26,9 +27,10 @@ from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.refining.told import learn_told
 from trifold.tasks.asr.sound.audio import RATE
+from trifold.tasks.asr.sound.encoders import Encoder
 from trifold.tasks.asr.sound.features import mfcc, warping
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import all_parts, scale_of, sounds
+from trifold.tasks.asr.sound.utterances import Scale, all_parts, scale_of, sounds
 from trifold.tasks.asr.transcripts import Transcript
 from trifold.tasks.asr.writing.reading import read_transcripts
 
@@ -118,6 +120,24 @@ def test_what_is_expected_of_a_known_voice_needs_no_map() -> None:
     alone = estimated(prior, Map(np.eye(4) + 0.2 * chance.standard_normal((4, 4)), np.ones(4)))
     assert np.allclose(alone.matrix, np.eye(4), atol=1e-3)
     assert np.allclose(alone.offset, 0, atol=1e-2)
+
+
+def test_features_of_an_encoder_are_mapped_from_where_they_are() -> None:
+    """They tell of no throat."""
+    chance = np.random.default_rng(10)
+    sounds = random_mixtures(chance, 9, 1)
+    even, stays = np.full(3, 1 / 3), np.full(9, 0.7)
+    chain = Chain(even, np.full((3, 3), 0.3), np.full(3, 0.1))
+    scale = Scale(np.zeros(17, np.float32), np.ones(17, np.float32))
+    decoder = Decoder(("", "a", "b"), scale, stays, chain, hearing=Hearing(encoder=cast(Encoder, object())))
+    path = np.repeat([3, 4, 5, 6, 7, 8, 0, 1, 2] * 60, 4)
+    frames = sounds.means[path, 0] + np.sqrt(sounds.variances[path, 0]) * chance.standard_normal((len(path), 4))
+    away = Map(np.eye(4) + 0.1 * chance.standard_normal((4, 4)), 0.8 * chance.standard_normal(4))
+    found = brought(Reader(decoder, sounds, 0.5), [away.apply(frames[:200]), away.apply(frames[200:])])
+    assert found.helps
+    assert found.frames == len(path)
+    back = found.map.apply(away.apply(frames))
+    assert np.square(back - frames).mean() < 0.25 * np.square(away.apply(frames) - frames).mean()
 
 
 def said(phones: Sequence[int], lower: float, chance: np.random.Generator) -> Any:

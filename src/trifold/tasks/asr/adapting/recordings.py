@@ -87,10 +87,11 @@ def _some(task: AsrTask, paths: Sequence[Path]) -> list[Frames]:
     """Stretches of a random sample of a voice's recordings, whatever their order; none of what cannot be read."""
     chance = np.random.default_rng(0)
     most = FRAMES // min(_FEWEST, len(paths))
+    ordered = sorted(paths)
     found: list[Frames] = []
-    for i in chance.permutation(len(paths)).tolist():
+    for i in chance.permutation(len(ordered)).tolist():
         try:
-            units = task.encode(task.check({"audio": str(sorted(paths)[i])}, Limits())).units
+            units = task.encode(task.check({"audio": str(ordered[i])}, Limits())).units
         except InvalidInput:
             continue  # told when it is read
         frames = 0
