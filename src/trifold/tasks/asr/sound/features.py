@@ -12,7 +12,19 @@ import numpy as np
 
 from trifold.tasks.asr.sound.audio import RATE, Samples
 
-__all__ = ["HOP", "WINDOW", "Frames", "frame_times", "log_mel", "mfcc", "normalised", "spliced", "with_deltas"]
+__all__ = [
+    "HOP",
+    "WINDOW",
+    "Frames",
+    "cepstra_of_mel",
+    "frame_times",
+    "log_mel",
+    "mfcc",
+    "normalised",
+    "spliced",
+    "warped_bands",
+    "with_deltas",
+]
 
 Frames: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 """Shape (frames, features)."""
@@ -50,7 +62,12 @@ def log_mel(samples: Samples) -> Frames:
 
 def mfcc(samples: Samples) -> Frames:
     """Shape (frames, 13): the first cepstra of `log_mel`."""
-    return log_mel(samples) @ _cosines()
+    return cepstra_of_mel(log_mel(samples))
+
+
+def cepstra_of_mel(mel: Frames) -> Frames:
+    """Shape (frames, 40) to (frames, 13)."""
+    return mel @ _cosines()
 
 
 def with_deltas(features: Frames, order: int = 2, reach: int = 2) -> Frames:
@@ -82,12 +99,30 @@ def spliced(features: Frames, reach: int) -> Frames:
     return np.concatenate([padded[i : i + len(features)] for i in range(2 * reach + 1)], 1)
 
 
+def warped_bands(bend: float) -> Frames:
+    """What to multiply log-mel bands by, shape (40, 40), to hear each frequency f as f * exp(bend) was: as from a mouth
+    of another size."""
+    low, high = (_mel(f) for f in (_LOWEST, _HIGHEST))
+    centres = np.linspace(low, high, _FILTERS + 2)[1:-1]
+    hertz = 700 * np.expm1(centres / 1127)
+    place = np.interp(_mel(hertz * np.exp(bend)), centres, np.arange(_FILTERS))
+    before = np.minimum(place.astype(np.int64), _FILTERS - 2)
+    found = np.zeros((_FILTERS, _FILTERS), np.float32)
+    found[before, np.arange(_FILTERS)] = 1 - (place - before)
+    found[before + 1, np.arange(_FILTERS)] = place - before
+    return found
+
+
+def _mel(hertz: Any) -> Any:
+    return 1127 * np.log1p(hertz / 700)
+
+
 @lru_cache(maxsize=1)
 def _filters() -> np.ndarray[Any, np.dtype[np.float32]]:
     """Triangles of the same width on the mel scale, shape (257, 40)."""
-    low, high = (1127 * np.log1p(f / 700) for f in (_LOWEST, _HIGHEST))
+    low, high = (_mel(f) for f in (_LOWEST, _HIGHEST))
     centres = np.linspace(low, high, _FILTERS + 2)
-    mel = 1127 * np.log1p(np.arange(_FFT // 2 + 1) * RATE / _FFT / 700)
+    mel = _mel(np.arange(_FFT // 2 + 1) * RATE / _FFT)
     rising = (mel[:, None] - centres[:-2]) / (centres[1:-1] - centres[:-2])
     falling = (centres[2:] - mel[:, None]) / (centres[2:] - centres[1:-1])
     return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float32)

@@ -21,6 +21,7 @@ from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import RATE, Samples
 from trifold.tasks.asr.sound.encoders import Encoder
 from trifold.tasks.asr.sound.features import mfcc
+from trifold.tasks.asr.sound.own import NAME, Own
 from trifold.tasks.asr.sound.reduction import Reduction
 from trifold.tasks.asr.sound.utterances import CEPSTRA, Spoken, features_of
 
@@ -40,10 +41,11 @@ _FITTED, _OF_ONE = 100_000, 300 * RATE
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """activity: what finds speech, its energy or the network of silero-vad. encoder: whose features are heard beside
-    cepstra, which then only say where sounds begin and end. reduction: of these features; None until it is fitted."""
+    cepstra, which then only say where sounds begin and end; one of transformers', or one that was trained on the
+    recordings. reduction: of these features; None until it is fitted."""
 
     activity: Activity = "energy"
-    encoder: Encoder | None = None
+    encoder: Encoder | Own | None = None
     reduction: Reduction | None = None
 
     @classmethod
@@ -78,7 +80,9 @@ class Hearing:
             pieces = max(1, -(-(last - first) // _LONGEST))
             edges = np.linspace(first, last, pieces + 1).astype(int).tolist()
             found += [(a, b) for a, b in itertools.pairwise(edges) if b - a >= _SHORTEST]
-        if self.encoder is not None:
+        if isinstance(self.encoder, Own):
+            heard = np.concatenate([heard, self.encoder.frames(samples, found, self.reduction)], 1)
+        elif self.encoder is not None:
             heard = np.concatenate([heard, self.encoder.frames(samples, self.reduction)], 1)
         return Spoken(heard, tuple(found))
 
@@ -107,15 +111,20 @@ class Hearing:
         """As a model's manifest tells it."""
         found: dict[str, Any] = {"activity": silero.identity() if self.activity == "silero" else self.activity}
         if self.encoder is not None:
-            found |= {"encoder": self.encoder.identity, "layer": self.encoder.layer}
+            found["encoder"] = self.encoder.identity
+        if isinstance(self.encoder, Encoder):
+            found["layer"] = self.encoder.layer
         return {**found, "width": self.width}
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """What `read` reads again; the reduction is put into the folder."""
+        """What `read` reads again; the reduction is put into the folder, and an encoder of one's own."""
         if self.encoder is None:
             return {"activity": self.activity}
         if self.reduction is not None:
             self.reduction.write(folder)
+        if isinstance(self.encoder, Own):
+            self.encoder.write(folder)
+            return {"activity": self.activity, "encoder": {"name": NAME, "identity": self.encoder.identity}}
         encoder = {"name": self.encoder.name, "identity": self.encoder.identity, "layer": self.encoder.layer}
         return {"activity": self.activity, "encoder": encoder}
 
@@ -132,18 +141,18 @@ class Hearing:
         found = cls.open(cast(Activity, activity))
         if (encoder := known.get("encoder")) is None:
             return found
-        name, identity, layer = encoder["name"], encoder["identity"], encoder["layer"]
-        if not isinstance(name, str) or not isinstance(identity, str) or type(layer) is not int:
-            raise ValueError("its encoder is not told by a name, an identity and a layer")
         reduction = Reduction.read(folder)
-        again = _again(name, identity, layer, folder)
+        again = Own.read(folder, encoder["identity"]) if encoder["name"] == NAME else _again(encoder, folder)
         if reduction.mean.shape != (again.width,):
             raise ValueError(f"expected principal components of {again.width} features, found {len(reduction.mean)}")
         return replace(found, encoder=again, reduction=reduction)
 
 
-def _again(name: str, identity: str, layer: int, folder: Path) -> Encoder:
-    """The encoder that a model was trained with."""
+def _again(known: Mapping[str, Any], folder: Path) -> Encoder:
+    """The encoder that a model was trained with, where it is not in the model."""
+    name, identity, layer = known["name"], known["identity"], known["layer"]
+    if not isinstance(name, str) or not isinstance(identity, str) or type(layer) is not int:
+        raise ValueError("its encoder is not told by a name, an identity and a layer")
     told = f"{folder}: expected the encoder {identity}, which it hears with, at {name}"
     try:
         found = Encoder.open(name, layer)
