@@ -33,9 +33,10 @@ from trifold.tasks.asr.pretraining.pretrain import pretrained
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.sound import own
 from trifold.tasks.asr.sound.audio import RATE
-from trifold.tasks.asr.sound.features import Frames, log_mel, mfcc, warped_bands
+from trifold.tasks.asr.sound.features import Frames, log_mel, mfcc, warped_bands, with_deltas
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.own import OWN, Own, evened
+from trifold.tasks.asr.sound.utterances import sounds
 from trifold.tasks.asr.task import Recording, open_task
 
 torch = pytest.importorskip("torch")
@@ -54,7 +55,8 @@ def sung(kinds: list[int], pitch: float, seed: int) -> Any:
     parts = []
     for kind in kinds:
         tones = np.arange(1, int(4000 / pitch)) * pitch
-        loud = sum(np.exp(-(((tones - formant) / 120) ** 2)) for formant in FORMANTS[kind]) + 0.01
+        near = (tones[:, None] - np.array(FORMANTS[kind])) / 120
+        loud = np.exp(-(near**2)).sum(1) + 0.01
         parts.append((loud[:, None] * np.sin(2 * np.pi * tones[:, None] * time + chance.uniform(0, 6))).sum(0))
     found = np.concatenate(parts)
     return (0.2 * found / np.abs(found).max() + 0.003 * chance.standard_normal(len(found))).astype(np.float32)
@@ -206,6 +208,19 @@ def test_it_is_read_again_without_torch(encoder: Own, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "found.npy"), hearing.listened(samples).heard)
 
 
+def test_it_is_heard_beside_cepstra(encoder: Own) -> None:
+    samples = corpus(1)[0][0]
+    hearing = replace(Hearing(), encoder=encoder).fitted([samples])
+    assert hearing.reduction is not None
+    assert hearing.reduction.mean.shape == (12,)
+    listened = hearing.listened(samples)
+    assert listened.heard.shape == (len(mfcc(samples)), hearing.heard)
+    assert np.array_equal(listened.heard[:, :13], mfcc(samples))
+    assert np.array_equal(sounds(listened.heard)[:, -39:], with_deltas(mfcc(samples)))
+    beside = sounds(listened.heard)[:, :-39]
+    assert np.array_equal(beside, encoder.frames(samples, listened.stretches, hearing.reduction))
+
+
 def test_a_damaged_or_other_encoder_is_told(encoder: Own, material: Material, tmp_path: Path) -> None:
     hearing = replace(Hearing(), encoder=encoder).fitted([corpus(1)[0][0]])
     known = hearing.write(tmp_path)
@@ -250,7 +265,7 @@ def test_a_model_hears_with_an_encoder_of_its_own(audio: Path, tmp_path: Path, m
     assert model.manifest["hearing"]["encoder"] == known["encoder"]["identity"]
     assert model.manifest["encoder_training"]["width"] == 32
     assert {OWN, "reduction.npz"} <= set(model.manifest["files"])
-    assert "trained on these recordings alone" in (model.path / "README.md").read_text("utf-8")
+    assert "heard with a small network beside cepstra" in (model.path / "README.md").read_text("utf-8")
     assert not list((tmp_path / "home" / "asr-work").iterdir()), "what was kept for --resume is not removed"
     # The folder is complete: it may be taken elsewhere.
     task = open_task(Path(shutil.copytree(model.path, tmp_path / "elsewhere")), "mine@1")

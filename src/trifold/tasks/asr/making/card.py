@@ -67,8 +67,8 @@ def _heard(hearing: Mapping[str, Any]) -> list[str]:
         found.append(f"- speech found in them by {hearing['activity']}")
     if "encoder" in hearing and "layer" not in hearing:
         found.append(
-            f"- heard with a small network that was trained on these recordings alone, {hearing['width']} principal "
-            "components; it is in this folder, and needs no torch"
+            f"- heard with a small network beside cepstra, {hearing['width']} features in all; it was trained on these "
+            "recordings alone, is in this folder and needs no torch"
         )
     elif "encoder" in hearing:
         found.append(

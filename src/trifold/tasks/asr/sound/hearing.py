@@ -20,7 +20,7 @@ from trifold.tasks.asr.sound import silero
 from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import RATE, Samples
 from trifold.tasks.asr.sound.encoders import Encoder
-from trifold.tasks.asr.sound.features import mfcc
+from trifold.tasks.asr.sound.features import mfcc, with_deltas
 from trifold.tasks.asr.sound.own import NAME, Own
 from trifold.tasks.asr.sound.reduction import Reduction
 from trifold.tasks.asr.sound.utterances import CEPSTRA, Spoken, features_of
@@ -34,15 +34,17 @@ _LONGEST = 3000
 """Frames of one part: longer stretches are cut, so that work and memory stay bounded."""
 _FEATURES = 39
 """Of cepstra (`utterances.sounds`)."""
+_ALONE, _BESIDE = 64, 24
+"""Principal components of features that are heard instead of cepstra, and beside them."""
 _FITTED, _OF_ONE = 100_000, 300 * RATE
 """Frames of speech that principal components are fitted to, and samples of one recording that they may be of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """activity: what finds speech, its energy or the network of silero-vad. encoder: whose features are heard beside
-    cepstra, which then only say where sounds begin and end; one of transformers', or one that was trained on the
-    recordings. reduction: of these features; None until it is fitted."""
+    """activity: what finds speech, its energy or the network of silero-vad. encoder: whose features are heard; cepstra
+    then only say where sounds begin and end, but for an encoder of one's own, whose features are heard beside them.
+    reduction: of these features; None until it is fitted."""
 
     activity: Activity = "energy"
     encoder: Encoder | Own | None = None
@@ -60,7 +62,8 @@ class Hearing:
         """How many numbers a frame of `utterances.sounds` has."""
         if self.encoder is None:
             return _FEATURES
-        return self.encoder.width if self.reduction is None else self.reduction.width
+        width = self.encoder.width if self.reduction is None else self.reduction.width
+        return width + _FEATURES if isinstance(self.encoder, Own) else width
 
     @property
     def heard(self) -> int:
@@ -81,7 +84,8 @@ class Hearing:
             edges = np.linspace(first, last, pieces + 1).astype(int).tolist()
             found += [(a, b) for a, b in itertools.pairwise(edges) if b - a >= _SHORTEST]
         if isinstance(self.encoder, Own):
-            heard = np.concatenate([heard, self.encoder.frames(samples, found, self.reduction)], 1)
+            own = self.encoder.frames(samples, found, self.reduction)
+            heard = np.concatenate([heard, own, with_deltas(heard)], 1)
         elif self.encoder is not None:
             heard = np.concatenate([heard, self.encoder.frames(samples, self.reduction)], 1)
         return Spoken(heard, tuple(found))
@@ -91,21 +95,22 @@ class Hearing:
 
         recordings: in a random order. Without an encoder nothing is read. Raises DataError where there is no speech.
         """
-        if self.encoder is None:
+        encoder = self.encoder
+        if encoder is None:
             return self
         whole = replace(self, reduction=None)
 
         def speech() -> Iterable[Any]:
             count = 0
             for samples in recordings:
-                frames = features_of(whole.listened(samples[:_OF_ONE]).frames())
+                frames = features_of(whole.listened(samples[:_OF_ONE]).frames())[:, : encoder.width]
                 yield frames
                 count += len(frames)
                 progress(min(count, _FITTED), _FITTED)
                 if count >= _FITTED:
                     return
 
-        return replace(self, reduction=Reduction.fit(speech()))
+        return replace(self, reduction=Reduction.fit(speech(), _BESIDE if isinstance(encoder, Own) else _ALONE))
 
     def facts(self) -> dict[str, Any]:
         """As a model's manifest tells it."""
