@@ -33,14 +33,16 @@ def own_encoder(
     mixed = _mixed(paths, seed)
     digest = hashlib.sha256()
 
-    def heard() -> Iterator[Heard]:
-        for path in mixed:
-            samples = read_sound(path).samples
-            digest.update(hashlib.sha256(samples.tobytes()).digest())
-            yield samples, hearing.speech(samples)
-
     with report("listening for what to train an encoder on") as progress:
-        material = Material.of(heard(), settings, seed, progress)
+
+        def heard() -> Iterator[Heard]:
+            for done, path in enumerate(mixed, 1):
+                samples = read_sound(path).samples
+                digest.update(hashlib.sha256(samples.tobytes()).digest())
+                yield samples, hearing.speech(samples)
+                progress(done, len(mixed))
+
+        material = Material.of(heard(), settings, seed)
     known = json.dumps([digest.hexdigest(), hearing.facts(), asdict(settings), seed])
     folder = home() / "asr-work" / f"own-{hashlib.sha256(known.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""What the encoder is trained on: log-mel bands of speech, and of each frame the cluster that its cepstra are in.
+"""What the encoder is trained on: log-mel bands of speech; to be told of each frame are the cluster that its cepstra
+are in, and the cepstra themselves, those before and after it too.
 
 Inputs are hidden in part and changed as another mouth and another microphone would change them, while what is to be
 told stays that of what was said: HuBERT's masked prediction (Hsu et al. 2021) with the warped frequencies of Jaitly &
@@ -7,25 +8,24 @@ Hinton (2013).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from trifold.errors import DataError
-from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.units import clustered
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import RATE, Samples
-from trifold.tasks.asr.sound.features import Frames, cepstra_of_mel, log_mel, warped_bands, with_deltas
+from trifold.tasks.asr.sound.features import Frames, cepstra_of_mel, log_mel, normalised, warped_bands, with_deltas
 from trifold.tasks.asr.sound.own import BANDS, evened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["NONE", "Batch", "Heard", "Material"]
+__all__ = ["NONE", "TOLD", "Batch", "Heard", "Material"]
 
 Heard: TypeAlias = tuple[Samples, list[Stretch]]
 """A recording, and its stretches of speech."""
@@ -33,6 +33,9 @@ Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 NONE = -1
 """The label of frames that nothing is to be told of."""
+_AROUND = (-6, 0, 6)
+TOLD = 39 * len(_AROUND)
+"""Cepstra with their slopes that are to be told at each frame, of three."""
 _OF_ONE = 300 * RATE
 """Samples of one recording at most."""
 _MARGIN, _GAP = 16, 32
@@ -44,64 +47,53 @@ _WARPS, _COLOURS = 21, 4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """mel: as it is heard, (B, T, 40). labels, hidden: of each frame, (B, T)."""
+    """mel: as it is heard, (B, T, 40). labels, hidden: of each frame, (B, T). cepstra: around each, (B, T, 117)."""
 
     mel: Tensor
     labels: Tensor
+    cepstra: Tensor
     hidden: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """mel: all stretches one after the other, nothing between them: (frames, 40). labels: (frames,). mean, spread: of
-    the bands in all speech, (40,) each."""
+    """mel: all stretches one after the other, gaps of nothing between them: (frames, 40). labels: (frames,). cepstra:
+    with their slopes, each with mean 0 and variance 1, (frames, 39). mean, spread: of the bands in all speech, (40,)
+    each."""
 
     mel: Frames
     labels: Labels
+    cepstra: Frames
     mean: Frames
     spread: Frames
 
     @classmethod
-    def of(
-        cls,
-        recordings: Iterable[Heard],
-        settings: OwnSettings,
-        seed: int,
-        progress: Progress = no_progress,
-    ) -> Material:
+    def of(cls, recordings: Iterable[Heard], settings: OwnSettings, seed: int) -> Material:
         """recordings: in a random order; they are read until there is enough.
 
-        Raises DataError where there are fewer frames of speech than clusters.
+        Raises DataError where there are fewer frames of speech than clusters, or than a piece has.
         """
-        heard: list[tuple[Frames, list[Stretch]]] = []
-        count = 0
+        heard: list[tuple[list[Frames], list[Stretch]]] = []
+        count, least = 0, max(settings.clusters, settings.stretch)
         for samples, stretches in recordings:
-            mel = log_mel(samples[:_OF_ONE])
-            inside = [(first, min(last, len(mel))) for first, last in stretches if first < len(mel)]
-            heard.append((mel, inside))
-            count += sum(last - first for first, last in inside)
-            progress(min(count, settings.most), settings.most)
+            heard.append(_cut(log_mel(samples[:_OF_ONE]), stretches))
+            count += sum(last - first for first, last in heard[-1][1])
             if count >= settings.most:
                 break
-        if count < max(settings.clusters, settings.stretch):
+        if count < least:
             raise DataError(
-                f"the recordings: expected at least {max(settings.clusters, settings.stretch):,} frames of speech to "
-                f"train an encoder on, found {count:,}. Record more."
+                f"the recordings: expected at least {least:,} frames of speech to train an encoder on, found "
+                f"{count:,}. Record more."
             )
-        mean, spread = _scale(heard)
-        parts = []
-        for mel, inside in heard:
-            even = evened(mel, inside, mean, spread)
-            parts += [even[max(0, first - _MARGIN) : last + _MARGIN] for first, last in inside]
-        numbers = _clusters(parts, settings.clusters, seed)
-        nothing = np.zeros((_GAP, BANDS), np.float32)
-        told = np.split(numbers, np.cumsum([len(part) for part in parts])[:-1])
-        return cls(
-            np.concatenate([piece for part in parts for piece in (part, nothing)]),
-            np.concatenate([piece for part in told for piece in (part, np.full(_GAP, NONE, np.int64))]),
-            mean,
-            spread,
-        )
+        whole = [(np.concatenate(pieces), inside) for pieces, inside in heard if pieces]
+        mean, spread = _scale(whole)
+        even = np.concatenate([evened(mel, inside, mean, spread) for mel, inside in whole])
+        cuts = np.cumsum([len(piece) for pieces, _ in heard for piece in pieces])[:-1]
+        parts = np.split(even, cuts)
+        cepstra = normalised(np.concatenate([with_deltas(cepstra_of_mel(part)) for part in parts]))
+        labels = _clusters(cepstra, settings.clusters, seed)
+        spaced = _spaced(parts, 0.0), _spaced(np.split(labels, cuts), NONE), _spaced(np.split(cepstra, cuts), 0.0)
+        return cls(*spaced, mean, spread)
 
     def steps(self, settings: OwnSettings) -> int:
         """In one pass."""
@@ -111,7 +103,7 @@ class Material:
         """Without end, pass after pass, each cut at other places and in another order."""
         import torch
 
-        mel, labels = torch.from_numpy(self.mel), torch.from_numpy(self.labels)
+        mel, labels, cepstra = (torch.from_numpy(one) for one in (self.mel, self.labels, self.cepstra))
         chance = torch.Generator().manual_seed(seed)
         warps = np.linspace(-settings.warp, settings.warp, _WARPS)
         bends = torch.from_numpy(np.stack([warped_bands(warp) for warp in warps]))
@@ -127,7 +119,22 @@ class Material:
                 colour = torch.randn(len(chosen), 1, _COLOURS, generator=chance) @ colours
                 hidden = _hidden(len(chosen), settings, chance)
                 heard = (mel[places] @ bend + settings.tilt * colour).masked_fill(hidden[:, :, None], 0.0)
-                yield Batch(heard, labels[places], hidden)
+                around = [cepstra[(places + away).clamp(0, len(cepstra) - 1)] for away in _AROUND]
+                yield Batch(heard, labels[places], torch.cat(around, 2), hidden)
+
+
+def _cut(mel: Frames, stretches: list[Stretch]) -> tuple[list[Frames], list[Stretch]]:
+    """What is in and beside the stretches, and where they are in that, one after the other."""
+    pieces: list[Frames] = []
+    inside: list[Stretch] = []
+    at = 0
+    for first, last in stretches:
+        begin, end = max(0, first - _MARGIN), min(last + _MARGIN, len(mel))
+        if first < len(mel):
+            pieces.append(mel[begin:end].copy())
+            inside.append((at + first - begin, at + min(last, len(mel)) - begin))
+            at += end - begin
+    return pieces, inside
 
 
 def _scale(heard: list[tuple[Frames, list[Stretch]]]) -> tuple[Frames, Frames]:
@@ -141,10 +148,14 @@ def _scale(heard: list[tuple[Frames, list[Stretch]]]) -> tuple[Frames, Frames]:
     return mean.astype(np.float32), spread.astype(np.float32)
 
 
-def _clusters(parts: list[Frames], count: int, seed: int) -> Labels:
-    """The cluster of each frame's cepstra and their slopes, of all parts one after the other."""
-    told = np.concatenate([with_deltas(cepstra_of_mel(part)) for part in parts])
-    told = (told - told.mean(0)) / np.maximum(told.std(0), 1e-5)
+def _spaced(parts: Sequence[np.ndarray[Any, Any]], value: float) -> np.ndarray[Any, Any]:
+    """One after the other, with a gap of a value after each."""
+    gap = np.full((_GAP, *parts[0].shape[1:]), value, parts[0].dtype)
+    return np.concatenate([piece for part in parts for piece in (part, gap)])
+
+
+def _clusters(told: Frames, count: int, seed: int) -> Labels:
+    """The cluster of each frame."""
     some = told[np.random.default_rng(seed).permutation(len(told))[:_CLUSTERED]]
     numbers = clustered(some, count, seed)
     sizes = np.maximum(np.bincount(numbers, minlength=count), 1)[:, None]

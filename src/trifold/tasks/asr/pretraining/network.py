@@ -25,8 +25,9 @@ _FRONT, _KERNEL = 5, 3
 _EPSILON = 1e-5
 
 
-def network(settings: OwnSettings) -> nn.Module:
-    """From log-mel bands (B, T, 40) to features (B, T, F), and to logits of clusters (B, T, C) by its `head`."""
+def network(settings: OwnSettings, told: int) -> nn.Module:
+    """From log-mel bands (B, T, 40) to features (B, T, F); by its `head` these are logits of clusters (B, T, C), by its
+    `cepstra` what those around each frame are."""
     import torch
     from torch.nn import Conv1d, LayerNorm, Linear
 
@@ -53,6 +54,7 @@ def network(settings: OwnSettings) -> nn.Module:
             self.norm = LayerNorm(settings.width, _EPSILON)
             self.features = Linear(settings.width, settings.features)
             self.head = Linear(settings.features, settings.clusters)
+            self.cepstra = Linear(settings.features, told)
 
         def forward(self, mel: Tensor) -> Tensor:
             x = self.front(mel.transpose(1, 2)).transpose(1, 2)
@@ -64,7 +66,7 @@ def network(settings: OwnSettings) -> nn.Module:
 
 
 def write_network(trained: nn.Module, mean: Frames, spread: Frames, path: Path) -> None:
-    """All but its head as an ONNX graph, which `sound.own.Own` opens. Raises MissingExtra without onnx."""
+    """What gives its features as an ONNX graph, which `sound.own.Own` opens. Raises MissingExtra without onnx."""
     try:
         import onnx
         from onnx import TensorProto, helper, numpy_helper

@@ -1,4 +1,4 @@
-"""Training the encoder: masked prediction of clusters, by AdamW with a rate that rises and then falls to nothing."""
+"""Training the encoder: masked prediction of clusters and cepstra, by AdamW with a rate that rises, then falls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trifold.errors import MissingExtra
 from trifold.task import Progress, no_progress
-from trifold.tasks.asr.pretraining.material import NONE, Batch, Material
+from trifold.tasks.asr.pretraining.material import NONE, TOLD, Batch, Material
 from trifold.tasks.asr.pretraining.network import network, write_network
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.sound.own import Own
@@ -20,6 +20,8 @@ __all__ = ["pretrained"]
 
 _RISES, _LEAST = 0.08, 0.02
 """Share of the steps in which the rate rises, and of the rate that is left at the end."""
+_OF_CEPSTRA = 3.0
+"""Weight of a cepstrum's distance beside the cross-entropy."""
 _BETAS, _DECAY, _CLIP = (0.9, 0.98), 0.01, 5.0
 
 
@@ -47,7 +49,7 @@ def pretrained(
     rises = max(1, round(_RISES * steps))
     with torch.random.fork_rng(devices=[]):  # the first weights draw from torch's own generator, which is the caller's
         torch.manual_seed(seed)
-        learner = network(settings)
+        learner = network(settings, TOLD)
     optimiser = torch.optim.AdamW(learner.parameters(), settings.rate, _BETAS, weight_decay=_DECAY)
     batches = material.batches(settings, seed)
     for step in range(steps):
@@ -67,13 +69,15 @@ def pretrained(
 
 
 def _loss(learner: nn.Module, batch: Batch, hidden: float) -> Tensor:
-    """Cross-entropy of the clusters, hidden frames apart from those that are seen."""
+    """Cross-entropy of the clusters and distance of the cepstra, hidden frames apart from those that are seen."""
     import torch
 
-    logits = learner.head(learner(batch.mel))
+    features = learner(batch.mel)
+    logits = learner.head(features)
     each = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), batch.labels.flatten(), ignore_index=NONE, reduction="none"
     ).view(batch.labels.shape)
+    each = each + _OF_CEPSTRA * (learner.cepstra(features) - batch.cepstra).abs().mean(2)
     told = batch.labels != NONE
     parts = [(each * some).sum() / some.sum().clamp(min=1) for some in (told & batch.hidden, told & ~batch.hidden)]
     return hidden * parts[0] + (1 - hidden) * parts[1]
