@@ -64,7 +64,8 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
     metavar="NAME",
     help="A network such as wav2vec 2.0 or XLS-R, with its weights in safetensors, whose features are heard instead of "
     "cepstra: a folder, or an id of the Hugging Face hub (org/name@revision). The model then needs it, and torch. "
-    "Or own: a small network is trained on these recordings first, and is part of the model (./own is a folder).",
+    "Or own: a small network is first trained on these recordings alone, and heard beside cepstra. It is part of the "
+    "model, which needs no torch. (A folder of that name is ./own.)",
 )
 @click.option(
     "--layer",
