@@ -119,13 +119,14 @@ def train(
     from trifold.tasks.asr.pretraining.settings import OwnSettings
     from trifold.tasks.asr.sound.audio import find_audio
     from trifold.tasks.asr.sound.hearing import Hearing
+    from trifold.tasks.asr.sound.own import NAME
     from trifold.tasks.asr.speaking.spoken import read_mnemonics, speaks
 
     if speak is None and mnemonics is not None:
         raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
     if speak is not None and text is None:
         raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
-    own = encoder == "own"
+    own = encoder == NAME
     if layer is not None and (encoder is None or own):
         raise UsageError(
             "--layer: expected an encoder with layers to choose from, found none. Name one with --encoder."

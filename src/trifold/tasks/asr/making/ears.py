@@ -56,7 +56,7 @@ def own_encoder(
 def forgotten(hearing: Hearing) -> None:
     """Remove what `own_encoder` keeps, once it is in a model's folder."""
     if isinstance(hearing.encoder, Own):
-        shutil.rmtree(hearing.encoder.path.parent)
+        shutil.rmtree(hearing.encoder.path.parent, ignore_errors=True)
 
 
 def fitted(hearing: Hearing, paths: Sequence[Path], seed: int, report: Report) -> Hearing:
