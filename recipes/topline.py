@@ -13,7 +13,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +39,14 @@ SCALE = 0.2
 SETTINGS = OwnSettings()
 
 
+class Told(NamedTuple):
+    """What is heard of a recording's speech, what is said in it, and who says it."""
+
+    frames: Frames
+    phones: list[str]
+    speaker: str
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("audio", type=Path)
@@ -51,7 +62,8 @@ def main() -> None:
     folds = {} if options.fold is None else read_folds(options.fold)
 
     def known(split: str | None) -> list[Reference]:
-        return [one for one in read_references(options.table, split=split) if one.name in paths]
+        every = [one for one in read_references(options.table, split=split) if one.name in paths]
+        return [one for one in every if any(folds.get(phone, phone) for phone in one.phones)]
 
     if options.split is None:
         everything = known(None)
@@ -65,11 +77,12 @@ def main() -> None:
         heard = frames_of([hearing.listened(read_sound(path).samples) for path in paths.values()])
     frames = dict(zip(paths, heard, strict=True))
 
-    def told(some: list[Reference]) -> list[tuple[Frames, list[str]]]:
-        folded = [(frames[one.name], [folds.get(p, p) for p in one.phones]) for one in some if len(frames[one.name])]
-        return [(one, [phone for phone in phones if phone]) for one, phones in folded if any(phones)]
+    def told(some: list[Reference]) -> list[Told]:
+        folded = [(one, [folds.get(phone, phone) for phone in one.phones]) for one in some if len(frames[one.name])]
+        return [Told(frames[one.name], [phone for phone in phones if phone], one.speaker) for one, phones in folded]
 
-    print(measured(told(train), told(test), options.components))
+    for line in measured(told(train), told(test), options.components):
+        print(line)
 
 
 def own(paths: list[Path], place: Path) -> Hearing:
@@ -85,20 +98,24 @@ def own(paths: list[Path], place: Path) -> Hearing:
     return Hearing(encoder=encoder).fitted(read_sound(path).samples for path in mixed)
 
 
-def measured(train: list[tuple[Frames, list[str]]], test: list[tuple[Frames, list[str]]], components: int) -> str:
-    names = sorted({phone for _, phones in train for phone in phones})
+def measured(train: list[Told], test: list[Told], components: int) -> Iterator[str]:
+    """What is wrong, in all and of each speaker where there are several."""
+    names = sorted({phone for one in train for phone in one.phones})
     number = {name: i for i, name in enumerate(names, 1)}
-    sequences = [[number[phone] for phone in phones] for _, phones in train]
+    sequences = [[number[phone] for phone in one.phones] for one in train]
     symbols = len(names) + 1
-    model = learn_told([one for one, _ in train], sequences, symbols, components)
+    model = learn_told([one.frames for one in train], sequences, symbols, components)
     following = following_of(sequences, symbols, skipped=0.0)
     trigrams = Trigrams.of(following.first, following.after, following.ends)
-    pairs = []
-    for one, phones in test:
-        found = best_phones(SCALE * model.sounds.scores(one), model.stays, trigrams)
-        pairs.append((phones, [names[said.phone - 1] for said in found if said.phone]))
-    errors = compare(pairs)
-    return f"{len(train)} recordings learnt from, {len(test)} read: PER {errors.rate:.1%} of {errors.length:,} phones"
+    pairs = defaultdict(list)
+    for one in test:
+        found = best_phones(SCALE * model.sounds.scores(one.frames), model.stays, trigrams)
+        pairs[one.speaker].append((one.phones, [names[said.phone - 1] for said in found if said.phone]))
+    errors = compare([pair for some in pairs.values() for pair in some])
+    yield f"{len(train)} recordings learnt from, {len(test)} read: PER {errors.rate:.1%} of {errors.length:,} phones"
+    for speaker, some in sorted(pairs.items()) if len(pairs) > 1 else ():
+        errors = compare(some)
+        yield f"  {speaker}: {errors.rate:.1%} of {errors.length:,}"
 
 
 if __name__ == "__main__":
