@@ -32,6 +32,7 @@ from trifold.tasks.asr.making.names import INPUT
 from trifold.tasks.asr.making.train import Order, make
 from trifold.tasks.asr.sound import activity, hearing, silero
 from trifold.tasks.asr.sound.audio import RATE, find_audio, read_sound
+from trifold.tasks.asr.sound.encoders import Encoder
 from trifold.tasks.asr.sound.features import mfcc, with_deltas
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.reduction import REDUCTION
@@ -214,7 +215,7 @@ def test_units_are_heard_with_an_encoder(encoded: Path, encoder: Path, audio: Pa
     samples = samples_of(find_audio(audio)[0])
     heard = task.decoder.hearing.listened(samples)
     own = Hearing.open("energy", str(encoder), 1)
-    assert own.encoder is not None
+    assert isinstance(own.encoder, Encoder)
     assert np.array_equal(heard.heard[:, :13], mfcc(samples))
     assert np.array_equal(heard.heard[:, 13:], own.encoder.frames(samples, task.decoder.hearing.reduction))
     assert [one.arrays[INPUT].shape[1] for one in task.encode(Recording("one", samples, 0.0)).units] == [width] * len(

@@ -31,6 +31,7 @@ Examples:
   trifold asr train --audio recordings --name sounds        units without any text
   trifold asr train --audio fieldwork --text stories.txt --letters letters.txt --vad silero
   trifold asr train --audio recordings --name sounds --encoder ./xls-r-300m --layer 15
+  trifold asr train --audio recordings --name sounds --encoder own
 
 \b
 Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text cannot be learnt from.""",
@@ -62,7 +63,9 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
     "--encoder",
     metavar="NAME",
     help="A network such as wav2vec 2.0 or XLS-R, with its weights in safetensors, whose features are heard instead of "
-    "cepstra: a folder, or an id of the Hugging Face hub (org/name@revision). The model then needs it, and torch.",
+    "cepstra: a folder, or an id of the Hugging Face hub (org/name@revision). The model then needs it, and torch. "
+    "Or own: a small network is first trained on these recordings alone, and heard beside cepstra. It is part of the "
+    "model, which needs no torch. (A folder of that name is ./own.)",
 )
 @click.option(
     "--layer",
@@ -113,22 +116,27 @@ def train(
     from trifold.tasks.asr.commands.check import show_findings
     from trifold.tasks.asr.learning.settings import LearningSettings
     from trifold.tasks.asr.making.train import Order, make
+    from trifold.tasks.asr.pretraining.settings import OwnSettings
     from trifold.tasks.asr.sound.audio import find_audio
     from trifold.tasks.asr.sound.hearing import Hearing
+    from trifold.tasks.asr.sound.own import NAME
     from trifold.tasks.asr.speaking.spoken import read_mnemonics, speaks
 
     if speak is None and mnemonics is not None:
         raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
     if speak is not None and text is None:
         raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
-    if layer is not None and encoder is None:
-        raise UsageError("--layer: expected an encoder that it is of, found none. Name one with --encoder.")
+    own = encoder == NAME
+    if layer is not None and (encoder is None or own):
+        raise UsageError(
+            "--layer: expected an encoder with layers to choose from, found none. Name one with --encoder."
+        )
     said = None if mnemonics is None else read_mnemonics(mnemonics)
     if speak is not None:
         speaks(speak, said)
     given = read_text(text, letters, dictionary, espeak, epitran)
     paths = find_audio(audio)
-    hearing = Hearing.open(vad, encoder, layer)
+    hearing = Hearing.open(vad, None if own else encoder, layer)
     with host.progress("looking through the recordings") as progress:
         recordings = survey(paths, progress, activity=vad)
     found = findings(recordings, None if given is None else survey_text(*given))
@@ -146,6 +154,7 @@ def train(
         speak=speak,
         mnemonics=said,
         hearing=hearing,
+        own=OwnSettings() if own else None,
         resume=resume,
         sources=tuple(path for path in (text, letters, dictionary, mnemonics) if path is not None),
     )

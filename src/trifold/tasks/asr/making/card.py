@@ -65,7 +65,12 @@ def _heard(hearing: Mapping[str, Any]) -> list[str]:
     found = []
     if hearing["activity"] != "energy":
         found.append(f"- speech found in them by {hearing['activity']}")
-    if "encoder" in hearing:
+    if "encoder" in hearing and "layer" not in hearing:
+        found.append(
+            f"- heard with a small network beside cepstra, {hearing['width']} features in all; it was trained on these "
+            "recordings alone, is in this folder and needs no torch"
+        )
+    elif "encoder" in hearing:
         found.append(
             f"- heard with layer {hearing['layer']} of {hearing['encoder']}, {hearing['width']} principal components: "
             "transcribing needs that encoder, and torch"

@@ -25,7 +25,9 @@ from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud
 from trifold.tasks.asr.learning.units import discover
 from trifold.tasks.asr.making.card import card
+from trifold.tasks.asr.making.ears import fitted, forgotten, own_encoder
 from trifold.tasks.asr.making.graph import write_graph
+from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
@@ -49,8 +51,9 @@ class Order:
 
     speak: a voice of espeak-ng that reads sentences of the text for a start. mnemonics: what it is asked for, for each
     phone, where it is not to read the text itself. hearing: of the recordings, before its reduction is fitted to them.
-    resume: go on with the seeds that an earlier run with the same recordings, text and settings finished. sources: the
-    files that the text and its pronunciation came from.
+    own: how to train an encoder on them, where the hearing is to have one. resume: go on with the seeds that an earlier
+    run with the same recordings, text and settings finished. sources: the files that the text and its pronunciation
+    came from.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Order:
     speak: str | None = None
     mnemonics: Mapping[str, str] | None = None
     hearing: Hearing = field(default_factory=Hearing)
+    own: OwnSettings | None = None
     resume: bool = False
     sources: Sequence[Path] = ()
 
@@ -88,7 +92,10 @@ def make(order: Order, report: Report, warn: Warn = lambda _: None) -> Trained:
 def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     """Learn, and fill the folder of the draft."""
     began = time.monotonic()
-    hearing = _fitted(order, report)
+    hearing, seed = order.hearing, order.settings.seed
+    if order.own is not None:
+        hearing = own_encoder(hearing, order.paths, order.own, seed, report, resume=order.resume)
+    hearing = fitted(hearing, order.paths, seed, report)
     recordings, digest, seconds = [], hashlib.sha256(), 0.0
     with report("reading the recordings") as progress:
         for done, path in enumerate(order.paths, 1):
@@ -139,6 +146,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         "trifold": importlib.metadata.version("trifold"),
         "audio": audio,
         "hearing": hearing.facts(),
+        **({} if order.own is None else {"encoder_training": asdict(order.own)}),
         "text": {path.name: hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
         **({} if order.speak is None else {"read_aloud": _read_aloud(order)}),
@@ -155,6 +163,8 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         for file in kept.iterdir():
             file.unlink()
         kept.rmdir()
+    if order.own is not None:
+        forgotten(hearing)
     return Trained(draft.full_name, learnt, whole, spent)
 
 
@@ -167,15 +177,6 @@ def _usual(model: PhoneModel, parts: Sequence[tuple[int, Part]], seed: int) -> U
     return Usual.of(
         [model.scale * model.sounds.scores(sounds(part.frames)) for part in stretches[number]] for number in mixed
     )
-
-
-def _fitted(order: Order, report: Report) -> Hearing:
-    """The order's hearing, fitted to a random sample of the recordings where it has an encoder."""
-    if order.hearing.encoder is None:
-        return order.hearing
-    mixed = np.random.default_rng(order.settings.seed).permutation(len(order.paths)).tolist()
-    with report("fitting the encoder's features") as progress:
-        return order.hearing.fitted((read_sound(order.paths[i]).samples for i in mixed), progress)
 
 
 def _fill(folder: Path, model: PhoneModel, decoder: Decoder, order: Order, pronounced: Pronounced | None) -> None:

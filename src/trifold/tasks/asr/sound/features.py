@@ -16,11 +16,13 @@ __all__ = [
     "HOP",
     "WINDOW",
     "Frames",
+    "cepstra_of_mel",
     "frame_times",
     "log_mel",
     "mfcc",
     "normalised",
     "spliced",
+    "warped_bands",
     "warping",
     "with_deltas",
 ]
@@ -61,25 +63,21 @@ def log_mel(samples: Samples) -> Frames:
 
 def mfcc(samples: Samples) -> Frames:
     """Shape (frames, 13): the first cepstra of `log_mel`."""
-    return log_mel(samples) @ _cosines()
+    return cepstra_of_mel(log_mel(samples))
+
+
+def cepstra_of_mel(mel: Frames) -> Frames:
+    """Shape (frames, 40) to (frames, 13)."""
+    return mel @ _cosines()
 
 
 def warping(ratio: float) -> Frames:
     """What `mfcc` of a voice, times this, shape (13, 13), is about as if its throat were `ratio` times as long.
 
-    All formants are then divided by `ratio` (Lee & Rose 1996): those of the smooth spectrum that cepstra tell, between
-    whose bands it is interpolated.
+    All formants are then divided by `ratio` (Lee & Rose 1996): those of the smooth spectrum that cepstra tell.
     """
-    low, high = _mel(_LOWEST), _mel(_HIGHEST)
-    bands = np.linspace(low, high, _FILTERS + 2)[1:-1]
-    heard = _mel(700 * (np.exp(bands / 1127) - 1) * ratio)
-    place = np.clip((heard - bands[0]) / (bands[1] - bands[0]), 0, _FILTERS - 1)
-    before = np.minimum(place.astype(int), _FILTERS - 2)
-    table = np.zeros((_FILTERS, _FILTERS))
-    table[before, np.arange(_FILTERS)] = 1 - (place - before)
-    table[before + 1, np.arange(_FILTERS)] = place - before
     cosines = _cosines().astype(np.float64)
-    return np.asarray(np.linalg.pinv(cosines) @ table @ cosines, np.float32)
+    return np.asarray(np.linalg.pinv(cosines) @ warped_bands(float(np.log(ratio))) @ cosines, np.float32)
 
 
 def with_deltas(features: Frames, order: int = 2, reach: int = 2) -> Frames:
@@ -111,14 +109,28 @@ def spliced(features: Frames, reach: int) -> Frames:
     return np.concatenate([padded[i : i + len(features)] for i in range(2 * reach + 1)], 1)
 
 
-def _mel(frequency: Any) -> Any:
-    return 1127 * np.log1p(frequency / 700)
+def warped_bands(bend: float) -> Frames:
+    """What to multiply log-mel bands by, shape (40, 40), to hear each frequency f as f * exp(bend) was: as from a mouth
+    of another size."""
+    low, high = (_mel(f) for f in (_LOWEST, _HIGHEST))
+    centres = np.linspace(low, high, _FILTERS + 2)[1:-1]
+    hertz = 700 * np.expm1(centres / 1127)
+    place = np.interp(_mel(hertz * np.exp(bend)), centres, np.arange(_FILTERS))
+    before = np.minimum(place.astype(np.int64), _FILTERS - 2)
+    found = np.zeros((_FILTERS, _FILTERS), np.float32)
+    found[before, np.arange(_FILTERS)] = 1 - (place - before)
+    found[before + 1, np.arange(_FILTERS)] = place - before
+    return found
+
+
+def _mel(hertz: Any) -> Any:
+    return 1127 * np.log1p(hertz / 700)
 
 
 @lru_cache(maxsize=1)
 def _filters() -> np.ndarray[Any, np.dtype[np.float32]]:
     """Triangles of the same width on the mel scale, shape (257, 40)."""
-    low, high = _mel(_LOWEST), _mel(_HIGHEST)
+    low, high = (_mel(f) for f in (_LOWEST, _HIGHEST))
     centres = np.linspace(low, high, _FILTERS + 2)
     mel = _mel(np.arange(_FFT // 2 + 1) * RATE / _FFT)
     rising = (mel[:, None] - centres[:-2]) / (centres[1:-1] - centres[:-2])

@@ -20,7 +20,8 @@ from trifold.tasks.asr.sound import silero
 from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import RATE, Samples
 from trifold.tasks.asr.sound.encoders import Encoder
-from trifold.tasks.asr.sound.features import mfcc
+from trifold.tasks.asr.sound.features import mfcc, with_deltas
+from trifold.tasks.asr.sound.own import NAME, Own
 from trifold.tasks.asr.sound.reduction import Reduction
 from trifold.tasks.asr.sound.utterances import CEPSTRA, Spoken, features_of
 
@@ -33,17 +34,20 @@ _LONGEST = 3000
 """Frames of one part: longer stretches are cut, so that work and memory stay bounded."""
 _FEATURES = 39
 """Of cepstra (`utterances.sounds`)."""
+_ALONE, _BESIDE = 64, 24
+"""Principal components of features that are heard instead of cepstra, and beside them."""
 _FITTED, _OF_ONE = 100_000, 300 * RATE
 """Frames of speech that principal components are fitted to, and samples of one recording that they may be of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """activity: what finds speech, its energy or the network of silero-vad. encoder: whose features are heard beside
-    cepstra, which then only say where sounds begin and end. reduction: of these features; None until it is fitted."""
+    """activity: what finds speech, its energy or the network of silero-vad. encoder: whose features are heard; cepstra
+    then only say where sounds begin and end, but for an encoder of one's own, whose features are heard beside them.
+    reduction: of these features; None until it is fitted."""
 
     activity: Activity = "energy"
-    encoder: Encoder | None = None
+    encoder: Encoder | Own | None = None
     reduction: Reduction | None = None
 
     @classmethod
@@ -58,7 +62,8 @@ class Hearing:
         """How many numbers a frame of `utterances.sounds` has."""
         if self.encoder is None:
             return _FEATURES
-        return self.encoder.width if self.reduction is None else self.reduction.width
+        width = self.encoder.width if self.reduction is None else self.reduction.width
+        return width + _FEATURES if isinstance(self.encoder, Own) else width
 
     @property
     def heard(self) -> int:
@@ -78,7 +83,10 @@ class Hearing:
             pieces = max(1, -(-(last - first) // _LONGEST))
             edges = np.linspace(first, last, pieces + 1).astype(int).tolist()
             found += [(a, b) for a, b in itertools.pairwise(edges) if b - a >= _SHORTEST]
-        if self.encoder is not None:
+        if isinstance(self.encoder, Own):
+            own = self.encoder.frames(samples, found, self.reduction)
+            heard = np.concatenate([heard, own, with_deltas(heard)], 1)
+        elif self.encoder is not None:
             heard = np.concatenate([heard, self.encoder.frames(samples, self.reduction)], 1)
         return Spoken(heard, tuple(found))
 
@@ -87,35 +95,41 @@ class Hearing:
 
         recordings: in a random order. Without an encoder nothing is read. Raises DataError where there is no speech.
         """
-        if self.encoder is None:
+        encoder = self.encoder
+        if encoder is None:
             return self
         whole = replace(self, reduction=None)
 
         def speech() -> Iterable[Any]:
             count = 0
             for samples in recordings:
-                frames = features_of(whole.listened(samples[:_OF_ONE]).frames())
+                frames = features_of(whole.listened(samples[:_OF_ONE]).frames())[:, : encoder.width]
                 yield frames
                 count += len(frames)
                 progress(min(count, _FITTED), _FITTED)
                 if count >= _FITTED:
                     return
 
-        return replace(self, reduction=Reduction.fit(speech()))
+        return replace(self, reduction=Reduction.fit(speech(), _BESIDE if isinstance(encoder, Own) else _ALONE))
 
     def facts(self) -> dict[str, Any]:
         """As a model's manifest tells it."""
         found: dict[str, Any] = {"activity": silero.identity() if self.activity == "silero" else self.activity}
         if self.encoder is not None:
-            found |= {"encoder": self.encoder.identity, "layer": self.encoder.layer}
+            found["encoder"] = self.encoder.identity
+        if isinstance(self.encoder, Encoder):
+            found["layer"] = self.encoder.layer
         return {**found, "width": self.width}
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """What `read` reads again; the reduction is put into the folder."""
+        """What `read` reads again; the reduction is put into the folder, and an encoder of one's own."""
         if self.encoder is None:
             return {"activity": self.activity}
         if self.reduction is not None:
             self.reduction.write(folder)
+        if isinstance(self.encoder, Own):
+            self.encoder.write(folder)
+            return {"activity": self.activity, "encoder": {"name": NAME, "identity": self.encoder.identity}}
         encoder = {"name": self.encoder.name, "identity": self.encoder.identity, "layer": self.encoder.layer}
         return {"activity": self.activity, "encoder": encoder}
 
@@ -132,18 +146,18 @@ class Hearing:
         found = cls.open(cast(Activity, activity))
         if (encoder := known.get("encoder")) is None:
             return found
-        name, identity, layer = encoder["name"], encoder["identity"], encoder["layer"]
-        if not isinstance(name, str) or not isinstance(identity, str) or type(layer) is not int:
-            raise ValueError("its encoder is not told by a name, an identity and a layer")
         reduction = Reduction.read(folder)
-        again = _again(name, identity, layer, folder)
+        again = Own.read(folder, encoder["identity"]) if encoder["name"] == NAME else _again(encoder, folder)
         if reduction.mean.shape != (again.width,):
             raise ValueError(f"expected principal components of {again.width} features, found {len(reduction.mean)}")
         return replace(found, encoder=again, reduction=reduction)
 
 
-def _again(name: str, identity: str, layer: int, folder: Path) -> Encoder:
-    """The encoder that a model was trained with."""
+def _again(known: Mapping[str, Any], folder: Path) -> Encoder:
+    """The encoder that a model was trained with, where it is not in the model."""
+    name, identity, layer = known["name"], known["identity"], known["layer"]
+    if not isinstance(name, str) or not isinstance(identity, str) or type(layer) is not int:
+        raise ValueError("its encoder is not told by a name, an identity and a layer")
     told = f"{folder}: expected the encoder {identity}, which it hears with, at {name}"
     try:
         found = Encoder.open(name, layer)
