@@ -22,9 +22,10 @@ from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import read_folds, read_references
 from trifold.tasks.asr.refining.paths import Trigrams, best_phones
 from trifold.tasks.asr.refining.told import Told
+from trifold.tasks.asr.sound.acoustics import Acoustics, Heard
 from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import frames_of
+from trifold.tasks.asr.sound.utterances import frames_of, scale_of
 from trifold.tasks.asr.speaking.spoken import lines_of, read_mnemonics
 from trifold.tasks.asr.writing.naming import recording_name
 
@@ -45,10 +46,16 @@ def main() -> None:
     phones_of_text = known.inventory.phones
     text = Text.of(known.sentences, len(phones_of_text))
     mnemonics = None if options.mnemonics is None else read_mnemonics(options.mnemonics)
-    said = Aloud(options.speak, lines_of(known.written, known.pronounced, known.inventory, mnemonics))
+    lines = lines_of(known.written, known.pronounced, known.inventory, mnemonics)
     settings = LearningSettings(seed=options.seed)
     paths = find_audio(options.audio)
-    frames = frames_of([Hearing().listened(read_sound(path).samples) for path in paths])
+    hearing, recordings, acoustics = Hearing(), [], []
+    for path in paths:
+        samples = read_sound(path).samples
+        recordings.append(hearing.listened(samples))
+        acoustics.append(Heard.of(samples, recordings[-1].stretches))
+    frames = frames_of(recordings)
+    said = Aloud(options.speak, lines, hearing, Acoustics.of(acoustics), scale_of(recordings))
     folds = {} if options.fold is None else read_folds(options.fold)
     references = {
         one.name: [p for phone in one.phones if (p := folds.get(phone, phone))]
@@ -69,9 +76,9 @@ def main() -> None:
         return compare(pairs).rate
 
     first = told_aloud(said, text.symbols, settings, settings.seed, lambda _: nullcontext(no_progress), "")
-    print(f"as the synthesiser speaks: PER {wrong(first):.1%}", flush=True)
+    print(f"as the synthesiser speaks through the recordings' microphone: PER {wrong(first):.1%}", flush=True)
     heard = [one for one in frames if len(one)]
-    for number, told in enumerate(brought_over(first, heard, text, settings.scale, settings.seed), 1):
+    for number, told in enumerate(brought_over(first, heard, said, text, settings.scale, settings.seed), 1):
         print(f"round {number}: PER {wrong(told):.1%}", flush=True)
 
 

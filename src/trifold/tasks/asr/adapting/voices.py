@@ -13,12 +13,12 @@ import numpy as np
 
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Table, posteriors
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES
-from trifold.tasks.asr.sound.features import Frames, warping
-from trifold.tasks.asr.sound.utterances import CEPSTRA
+from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
@@ -29,8 +29,6 @@ _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
 """Standard deviations from how known voices fit, within which a voice is left as it is: there no map helps."""
-_LENGTHS = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
-"""Of a throat beside those of the known voices: further apart are no men, women and children."""
 _LOOKED_AT = 3_000
 """Frames that tell the length."""
 _ROOM = 4_000_000
@@ -127,13 +125,7 @@ def _throat(reader: Reader, stretches: Sequence[Frames]) -> Map:
     if reader.decoder.hearing.encoder is not None:
         return Map.none(width)
     looked_at = _some(stretches, _LOOKED_AT)
-    spread = reader.decoder.scale.spread.astype(np.float64)
-    maps = []
-    for length in _LENGTHS:
-        # Slopes of cepstra are mapped as they are themselves.
-        one = (spread[:, None] * warping(length).astype(np.float64) / spread).T
-        maps.append(Map(np.asarray(np.kron(np.eye(width // CEPSTRA), one), np.float64), np.zeros(width)))
-    return max(maps, key=lambda one: _fit(reader, looked_at, one))
+    return throat(lambda one: _fit(reader, looked_at, one), reader.decoder.scale.spread, width)
 
 
 def _some(stretches: Sequence[Frames], frames: int) -> list[Frames]:

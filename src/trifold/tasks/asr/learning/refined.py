@@ -48,6 +48,6 @@ def refined(
         if number % 2 and told.sounds.means.shape[1] < settings.components:
             told = Told(told.sounds.split(number), told.stays)
         with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
-            told = relearnt(told, text.following, pieces, settings.scale, estimate, progress)
+            told = relearnt(told, text.following, pieces, settings.scale, estimate, progress).told
         if number % _JUDGED_EVERY == _JUDGED_EVERY - 1 or number == settings.refinements - 1:
             consider(f"heard anew {number + 1}", model(told))

@@ -1,44 +1,65 @@
 """A start from a synthesiser: phone models of what it was asked to say, brought over to the recordings' voices.
 
-What the synthesiser says is far from how people speak, so the models are right about few frames at first. All their
-means move together first, then each by itself, while the text's trigrams say what can follow what (`refining/adapted`).
+What the synthesiser says is far from how people speak, so the models are right about few frames at first. It is heard
+as if through the recordings' microphone (`sound/acoustics`); one map brings all frames to the models (`adapting/maps`);
+then the means move, all together first and each by itself afterwards (`refining/adapted`), while the text says how
+often each phone is heard (`refining/balanced`) and what can follow what. What is heard counts little at first.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.learning.reading import Report, Text
 from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
-from trifold.tasks.asr.refining.heard import relearnt
+from trifold.tasks.asr.refining.balanced import Balance
+from trifold.tasks.asr.refining.heard import hear, relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.told import Told, learn_told
+from trifold.tasks.asr.sound.acoustics import Acoustics, Heard, likened
+from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import frames_of
+from trifold.tasks.asr.sound.utterances import Scale, Spoken, frames_of
 from trifold.tasks.asr.speaking.spoken import Line, aloud
 
 __all__ = ["ROUNDS", "Aloud", "brought_over", "by_voices", "told_aloud"]
 
-_TOGETHER, _EACH = 4, 5
-ROUNDS = _TOGETHER + _EACH
-"""Of adaptation: all means together first, then each by itself."""
+_MAPS = 6
+"""Rounds in which the map of all frames is found."""
+_TOGETHER = 4
+"""Rounds in which all means move together; the first is at full scale, and says how many phones there are."""
+_SCALES = (1.0, *[0.25] * 11, *[0.5] * 3, *[1.0] * 3)
+"""What is heard counts so much in each round after the map, as a share of what it will in the end."""
+ROUNDS = 1 + len(_SCALES)
+"""Models that `brought_over` gives: after the map, and after each round."""
 _STRENGTH = 30.0
-_FRAMES = 150_000
-"""Of the recordings, heard in each round."""
+_PRIOR = 500.0
+"""Frames' worth of a voice that needs no map."""
+_FRAMES, _MAPPED, _LOOKED_AT = 60_000, 20_000, 5_000
+"""Of the recordings, heard in each round, for the map, and for the length of the throat."""
+_TRIED = 64
+"""Sentences that tell what the synthesiser sounds like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aloud:
-    """voice: a language of espeak-ng. lines: what it may read. hearing: as of the recordings."""
+    """voice: a language of espeak-ng. lines: what it may read. hearing: as of the recordings. acoustics: theirs, which
+    what is read is given; None for as it is. scale: that they are heard on; None where no throat is looked for."""
 
     voice: str
     lines: Sequence[Line]
     hearing: Hearing = field(default_factory=Hearing)
+    acoustics: Acoustics | None = None
+    scale: Scale | None = None
 
 
 def by_voices(
@@ -52,7 +73,7 @@ def by_voices(
 ) -> Told:
     """Models of the phones in the recordings' voices. recordings: frames of each one's speech."""
     found = told_aloud(said, text.symbols, settings, seed, report, label)
-    rounds = brought_over(found, recordings, text, settings.scale, seed)
+    rounds = brought_over(found, recordings, said, text, settings.scale, seed)
     with report(f"{label}: to the recordings' voices") as progress:
         for done in range(ROUNDS):
             found = next(rounds)
@@ -65,8 +86,8 @@ def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int,
     heard, phones = [], []
     count = min(settings.spoken, len(said.lines))
     with report(f"{label}: reading aloud") as progress:
-        for done, (samples, line) in enumerate(aloud(said.lines, said.voice, count, seed), 1):
-            heard.append(said.hearing.listened(samples))
+        for done, (one, line) in enumerate(_listened(said, count, seed), 1):
+            heard.append(one)
             phones.append(line)
             progress(done, count)
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
@@ -76,25 +97,91 @@ def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int,
         )
 
 
-def brought_over(told: Told, recordings: Sequence[Frames], text: Text, scale: float, seed: int) -> Iterator[Told]:
-    """The models after each of `ROUNDS` rounds in which a random sample of the recordings is heard. scale: how much a
-    frame's score counts beside the trigrams."""
-    chosen = _some(recordings, seed)
+def _listened(said: Aloud, count: int, seed: int) -> Iterator[tuple[Spoken, tuple[int, ...]]]:
+    """What is heard of so many lines, with their phones."""
+    read = aloud(said.lines, said.voice, count, seed)
+    first = list(itertools.islice(read, _TRIED))
+    own = Acoustics.of([Heard.of(samples, said.hearing.speech(samples)) for samples, _ in first])
+    chance = np.random.default_rng(seed)
+
+    def through(samples: Samples) -> Spoken:
+        if own is None or said.acoustics is None:
+            return said.hearing.listened(samples)
+        return said.hearing.listened(likened(samples, own, said.acoustics, chance), said.hearing.speech(samples))
+
+    for samples, phones in itertools.chain(first, read):
+        yield through(samples), phones
+
+
+def brought_over(
+    told: Told, recordings: Sequence[Frames], said: Aloud, text: Text, scale: float, seed: int
+) -> Iterator[Told]:
+    """The models after the map and after each round in which a random sample of the recordings is heard: `ROUNDS` in
+    all. scale: how much a frame's score counts beside the trigrams."""
+    chosen = _some(recordings, _FRAMES, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
 
     def each(sounds: Mixtures, totals: Totals) -> Mixtures:
         return drawn(sounds, totals, variance, _STRENGTH)
 
-    for estimate in [moved_together] * _TOGETHER + [each] * _EACH:
-        told = relearnt(told, text.following, chosen, scale, estimate)
+    told = _mapped(told, chosen, said, text, scale, variance, seed)
+    yield told
+    balance: Balance | None = None
+    for number, share in enumerate(_SCALES):
+        following = text.following if balance is None else balance.on(text.following)
+        found = relearnt(told, following, chosen, share * scale, moved_together if number < _TOGETHER else each)
+        # Where sounds count little, their lengths are the text's alone: every phone would become short.
+        told = found.told if share == 1.0 else Told(found.told.sounds, told.stays)
+        balance = Balance.of(text.sentences, found.heard) if balance is None else balance.after(found.heard)
         yield told
 
 
-def _some(recordings: Sequence[Frames], seed: int) -> list[Frames]:
-    """As many of the recordings as rounds of adaptation hear."""
-    found, count = [], 0
+def _mapped(
+    told: Told, recordings: Sequence[Frames], said: Aloud, text: Text, scale: float, variance: Table, seed: int
+) -> Told:
+    """The models of what is heard in the recordings when they are read through the likeliest map of all frames."""
+    width = told.sounds.means.shape[2]
+    some = _some(recordings, _MAPPED, seed)
+    start = Map.none(width)
+    if said.scale is not None and said.hearing.encoder is None:
+        few = _some(some, _LOOKED_AT, seed)
+
+        def fit(one: Map) -> float:
+            return float(np.mean([(scale * told.sounds.scores(one.apply(frames))).max(1).mean() for frames in few]))
+
+        start = throat(fit, said.scale.spread, width)
+    moved = [start.apply(one) for one in some]
+    step = Map.none(width)
+    for _ in range(_MAPS):
+        evidence, counts = Evidence.zero(width), np.zeros_like(told.sounds.weights)
+        now = [step.apply(one) for one in moved]
+        for heard in hear(told, text.following, now, scale):
+            for i, shares in zip(heard.indices, heard.shares, strict=True):
+                each = told.sounds.components(now[i], shares)
+                evidence.add(moved[i], each, told.sounds)
+                counts += each.sum(0)
+        step = estimated(evidence + expected(told.sounds, counts, _PRIOR), step)
+    found = step.after(start)
+    mapped = [found.apply(one) for one in recordings]
+    totals = Totals.zero(*told.sounds.means.shape)
+    for heard in hear(told, text.following, mapped, scale):
+        for i, shares in zip(heard.indices, heard.shares, strict=True):
+            totals.add(recordings[i], told.sounds.components(mapped[i], shares))
+    return Told(drawn(_back(told.sounds, found), totals, variance, _STRENGTH), told.stays)
+
+
+def _back(sounds: Mixtures, done: Map) -> Mixtures:
+    """What is `sounds` after the map, before it; of the variances the diagonals."""
+    inverse = np.linalg.inv(done.matrix)
+    return Mixtures(sounds.weights, (sounds.means - done.offset) @ inverse.T, sounds.variances @ (inverse**2).T)
+
+
+def _some(recordings: Sequence[Frames], most: int, seed: int) -> list[Frames]:
+    """A random sample of the recordings, of so many frames, or all."""
+    found: list[Frames] = []
+    count = 0
     for i in np.random.default_rng(seed).permutation(len(recordings)).tolist():
-        if count >= _FRAMES:
+        if count >= most:
             break
         found.append(recordings[i])
         count += len(recordings[i])

@@ -29,10 +29,11 @@ from trifold.tasks.asr.making.ears import fitted, forgotten, own_encoder
 from trifold.tasks.asr.making.graph import write_graph
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.refining.phones import PhoneModel
+from trifold.tasks.asr.sound.acoustics import Acoustics, Heard
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import Part, all_parts, scale_of, sounds
+from trifold.tasks.asr.sound.utterances import Part, Scale, all_parts, scale_of, sounds
 from trifold.tasks.asr.speaking.spoken import lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
@@ -96,13 +97,15 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     if order.own is not None:
         hearing = own_encoder(hearing, order.paths, order.own, seed, report, resume=order.resume)
     hearing = fitted(hearing, order.paths, seed, report)
-    recordings, digest, seconds = [], hashlib.sha256(), 0.0
+    recordings, acoustics, digest, seconds = [], [], hashlib.sha256(), 0.0
     with report("reading the recordings") as progress:
         for done, path in enumerate(order.paths, 1):
             samples = read_sound(path).samples
             digest.update(hashlib.sha256(samples.tobytes()).digest())
             seconds += len(samples) / RATE
             recordings.append(hearing.listened(samples))
+            if order.speak is not None:
+                acoustics.append(Heard.of(samples, recordings[-1].stretches))
             progress(done, len(order.paths))
     scale = scale_of(recordings)
     parts = all_parts(recordings, scale)
@@ -124,7 +127,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         inventory = Inventory.of(pronounced)
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
-        said = _said(order, pronounced, inventory, hearing)
+        said = _said(order, pronounced, inventory, hearing, Acoustics.of(acoustics), scale)
         kept = _kept(order, hearing, digest.hexdigest(), sentences, said)
         learnt = learn(
             utterances,
@@ -198,11 +201,19 @@ def _facts(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _said(order: Order, pronounced: Pronounced, inventory: Inventory, hearing: Hearing) -> Aloud | None:
-    """What a synthesiser may read, where it is asked to."""
+def _said(
+    order: Order,
+    pronounced: Pronounced,
+    inventory: Inventory,
+    hearing: Hearing,
+    acoustics: Acoustics | None,
+    scale: Scale,
+) -> Aloud | None:
+    """What a synthesiser may read, where it is asked to. acoustics, scale: of the recordings."""
     if order.speak is None or order.text is None:
         return None
-    return Aloud(order.speak, lines_of(order.text[0], pronounced, inventory, order.mnemonics), hearing)
+    lines = lines_of(order.text[0], pronounced, inventory, order.mnemonics)
+    return Aloud(order.speak, lines, hearing, acoustics, scale)
 
 
 def _read_aloud(order: Order) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from trifold.tasks.asr.sound.features import Frames
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Heard", "hear", "relearnt"]
+__all__ = ["Heard", "Relearnt", "hear", "relearnt"]
 
 _WORKERS = min(4, os.cpu_count() or 1)
 _MEMORY = 6e8
@@ -49,6 +49,14 @@ class Heard:
     shares: list[Frames]
     stayed: Table
     likelihood: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relearnt:
+    """told: models of the phones after a round. heard: how often each phone was heard in it, shape (V,)."""
+
+    told: Told
+    heard: Table
 
 
 def hear(told: Told, following: Following, utterances: Sequence[Frames], scale: float) -> Iterator[Heard]:
@@ -95,7 +103,7 @@ def relearnt(
     scale: float,
     estimate: Callable[[Mixtures, Totals], Mixtures],
     progress: Progress = no_progress,
-) -> Told:
+) -> Relearnt:
     """After one round of expectation maximisation. estimate: new distributions from those before and what
     frames add up to in them.
     """
@@ -110,7 +118,9 @@ def relearnt(
         done += len(heard.indices)
         progress(done, len(utterances))
     progress(len(utterances), len(utterances))
-    return Told(estimate(told.sounds, totals), np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS))
+    stays = np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS)
+    # Each time that a phone is heard, its first state is left once.
+    return Relearnt(Told(estimate(told.sounds, totals), stays), (times - stayed)[::STATES])
 
 
 def _batches(utterances: Sequence[Frames], phones: int) -> Iterator[list[int]]:

@@ -6,7 +6,7 @@ A model's folder says how its recordings were heard, as other cuts and other fea
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -74,11 +74,11 @@ class Hearing:
         """The stretches in which there is speech, in frames, in order and apart; none in silence."""
         return silero.speech(samples) if self.activity == "silero" else energy.speech(samples)
 
-    def listened(self, samples: Samples) -> Spoken:
-        """What is heard in a recording, and its stretches of speech, none in silence."""
+    def listened(self, samples: Samples, speech: Sequence[Stretch] | None = None) -> Spoken:
+        """What is heard in a recording, and its stretches of speech, none in silence. speech: where that is known."""
         heard = mfcc(samples)
         found: list[Stretch] = []
-        for first, last in self.speech(samples):
+        for first, last in self.speech(samples) if speech is None else speech:
             last = min(last, len(heard))
             pieces = max(1, -(-(last - first) // _LONGEST))
             edges = np.linspace(first, last, pieces + 1).astype(int).tolist()
