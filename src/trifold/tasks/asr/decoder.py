@@ -7,20 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from trifold.errors import ModelDamaged
+from trifold.tasks.asr.decoding.following import Following
 from trifold.tasks.asr.matching.chains import Chain
-from trifold.tasks.asr.refining.paths import STATES, Trigrams
-from trifold.tasks.asr.refining.phones import phone_chain
+from trifold.tasks.asr.refining.phones import STATES, phone_chain
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale
 
-__all__ = ["DECODER", "TRIGRAMS", "Decoder", "Usual"]
+__all__ = ["DECODER", "GRAMS", "Decoder", "Usual"]
 
-DECODER, TRIGRAMS = "decoder.json", "trigrams.npz"
+DECODER, GRAMS = "decoder.json", "grams.npz"
 _FAR = 4.0
 """Standard deviations. Another voice of flite was 11 and more away; the worst of sixty recordings of the same, 2."""
 
@@ -52,7 +51,7 @@ def _fit(stretches: Sequence[np.ndarray[Any, Any]]) -> float:
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """phones: by number, silence first. scale: of the recordings that were learnt from. stays: p(the same state again),
-    shape (S,). bigrams: of the phones. trigrams: theirs too, where a text was there to count them. hearing: how those
+    shape (S,). bigrams: of the phones. grams: longer ones, where a text was there to count them. hearing: how those
     recordings were heard, and others must be. usual: how well the sounds of those recordings fit, None where it is not
     known.
     """
@@ -61,7 +60,7 @@ class Decoder:
     scale: Scale
     stays: np.ndarray[tuple[int], np.dtype[np.float64]]
     bigrams: Chain
-    trigrams: Trigrams | None = None
+    grams: Following | None = None
     hearing: Hearing = field(default_factory=Hearing)
     usual: Usual | None = None
 
@@ -70,17 +69,16 @@ class Decoder:
         return phone_chain(self.stays, self.bigrams)
 
     def write(self, folder: Path) -> None:
-        """Into a model's folder: `DECODER`, `TRIGRAMS` where there are any, and what hearing needs."""
+        """Into a model's folder: `DECODER`, `GRAMS` where there are any, and what hearing needs."""
         (folder / DECODER).write_text(self._to_json(self.hearing.write(folder)), encoding="utf-8")
-        if self.trigrams is not None:
-            parts = asdict(self.trigrams)
-            with (folder / TRIGRAMS).open("wb") as file:
-                np.savez_compressed(file, **{name: part.astype(np.float16) for name, part in parts.items()})
+        if self.grams is not None:
+            self.grams.write(folder / GRAMS)
 
     def _to_json(self, hearing: dict[str, Any]) -> str:
         return json.dumps(
             {
                 "features": self.hearing.width,
+                "grams": self.grams is not None,
                 **({} if self.usual is None else {"usual": asdict(self.usual)}),
                 **hearing,
                 "phones": self.phones,
@@ -112,19 +110,10 @@ class Decoder:
             if not fit or scale.mean.shape != (hearing.heard,) or scale.spread.shape != (hearing.heard,):
                 raise ValueError("its parts do not fit together")
             usual = None if (told := known.get("usual")) is None else Usual(float(told["mean"]), float(told["spread"]))
-            trigrams = _trigrams(path := folder / TRIGRAMS, count)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError, BadZipFile) as error:
+            if "grams" not in known:
+                raise ValueError("made by an earlier version of trifold; train it anew")
+            grams = Following.read(path := folder / GRAMS, count) if known["grams"] else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelDamaged(f"{path}: not what a recogniser needs ({error}). Get the model again.") from None
         chain = Chain(arrays["initial"], arrays["following"], arrays["ends"])
-        return cls(phones, scale, arrays["stays"], chain, trigrams, hearing, usual)
-
-
-def _trigrams(path: Path, count: int) -> Trigrams | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        parts = {name: file[name].astype(np.float32) for name in ("first", "after", "ends")}
-    shapes = {"first": (count,), "after": (count, count, count + 1), "ends": (count, count + 1)}
-    if any(part.shape != shapes[name] for name, part in parts.items()):
-        raise ValueError("its parts do not fit together")
-    return Trigrams(**parts)
+        return cls(phones, scale, arrays["stays"], chain, grams, hearing, usual)

@@ -15,10 +15,10 @@ from trifold.task import Arrays, Columns, Encoded, Limits, Unit
 from trifold.tasks.asr.adapting.voices import Voice
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import Language
+from trifold.tasks.asr.decoding.phones import PhoneSearch
 from trifold.tasks.asr.decoding.words import WordSearch, words_of_segments
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
-from trifold.tasks.asr.refining.paths import best_phones
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
 from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
 from trifold.tasks.asr.sound.features import HOP, WINDOW
@@ -75,6 +75,7 @@ class AsrTask:
         self.language = language
         self.voices = voices
         self._chain: Chain = decoder.chain()
+        self._phones = None if decoder.grams is None else PhoneSearch(decoder.grams, decoder.stays)
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
 
     def adapted(self, voices: Mapping[str, Voice]) -> AsrTask:
@@ -140,11 +141,10 @@ class AsrTask:
     def _read(self, scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
         """The likeliest phones of a stretch, and what each phone's share in each of them is: (phones, V)."""
         lengths = np.array([len(scores)], np.int64)
-        trigrams = self.decoder.trigrams
-        if trigrams is None:
+        if self._phones is None:
             spoken = spoken_of(best_paths(self._chain, scores[None], lengths)[0])
         else:
-            spoken = best_phones(scores, self.decoder.stays, trigrams)
+            spoken = self._phones.read(scores)
         gamma, _, _ = posteriors(self._chain, scores[None], lengths)
         by_phone = gamma[0].reshape(len(scores), -1, STATES).sum(2)
         shares = np.stack([by_phone[one.first : one.last].mean(0) for one in spoken])

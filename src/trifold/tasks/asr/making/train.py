@@ -19,6 +19,7 @@ from trifold.models.registry import home
 from trifold.models.versions import Draft, adding
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.decoding.language import language_of
+from trifold.tasks.asr.decoding.phones import following_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
 from trifold.tasks.asr.learning.reading import Report, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
@@ -118,7 +119,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         "speech_seconds": round(sum(map(len, utterances)) * HOP / RATE, 1),
         "sha256": digest.hexdigest(),
     }
-    learnt = pronounced = None
+    learnt = pronounced = grams = None
     if order.text is None:
         with report("finding units") as progress:
             model, phones = discover(utterances, order.units, seed=order.settings.seed, progress=progress)
@@ -140,7 +141,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
             said,
             warn,
         )
-        model = learnt.model
+        model, grams = learnt.model, following_of(sentences, len(phones))
     spent = time.monotonic() - began
     facts = {
         "task": "asr",
@@ -157,7 +158,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
     usual = _usual(model, parts, order.settings.seed)
-    decoder = Decoder(phones, scale, model.stays, model.bigrams, model.trigrams, hearing, usual)
+    decoder = Decoder(phones, scale, model.stays, model.bigrams, grams, hearing, usual)
     _fill(draft.path, model, decoder, order, pronounced)
     whole = {"name": draft.name, "version": draft.version, **facts}
     (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")

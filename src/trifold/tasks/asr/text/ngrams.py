@@ -48,6 +48,11 @@ class NGrams:
                     known[padded[at]] += 1
         return cls(order, symbols, counts, {history: followed.total() for history, followed in counts.items()})
 
+    def without_rare(self, longer: int = 2, least: int = 2) -> NGrams:
+        """Without the histories of more than `longer` symbols that are there fewer than `least` times."""
+        kept = {h: followed for h, followed in self.counts.items() if len(h) <= longer or self.totals[h] >= least}
+        return NGrams(self.order, self.symbols, kept, {history: self.totals[history] for history in kept})
+
     def probability(self, history: Symbols, symbol: int) -> float:
         """p(symbol | the last order - 1 symbols of the history)."""
         kept = tuple(history[-(self.order - 1) :]) if self.order > 1 else ()

@@ -1,0 +1,107 @@
+"""The likeliest phones of a stretch of speech when many phones before each are taken into account: a beam search.
+
+Hypotheses are moved through the frames side by side (token passing; Young, Russell & Thornton 1989), each with a state
+of a phone and one of the n-grams. Exact search (`refining/paths`) has room for trigrams only.
+V phones, S = V * `STATES` states, T frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trifold.tasks.asr.decoding.following import Following, Reals
+from trifold.tasks.asr.decoding.lexicon import Numbers
+from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
+from trifold.tasks.asr.text.ngrams import BOUNDARY, NGrams
+
+__all__ = ["ORDER", "PhoneSearch", "following_of"]
+
+ORDER = 6
+_BEAM, _LEAVING = 96, 24
+"""Hypotheses that are kept, and of which the next phone is tried."""
+_ROWS = 100_000
+"""States of the n-grams whose probabilities are kept ready, at most."""
+_OPEN = -50.0
+"""Logarithm, for a hypothesis that ends within a phone."""
+
+
+def following_of(sentences: Any, symbols: int) -> Following:
+    """The text's n-grams of phones. Longer histories that it has once only are left out."""
+    return Following.of(NGrams.fit(sentences, ORDER, symbols).without_rare())
+
+
+class PhoneSearch:
+    """Reads one stretch after the other. stays: p(the same state again), shape (S,)."""
+
+    def __init__(self, following: Following, stays: Reals) -> None:
+        self._following = following
+        self._stay, self._go = np.log(stays), np.log(1 - stays)
+        self._known: dict[int, tuple[Reals, Numbers]] = {}
+
+    def read(self, scores: np.ndarray[Any, Any]) -> list[Spoken]:
+        """The phones with their frames; none where there are fewer than `STATES` frames.
+
+        scores: scaled log p(frame | state), shape (T, S).
+        """
+        frames, states = scores.shape
+        if frames < STATES:
+            return []
+        phones = states // STATES
+        begins = np.arange(phones) * STATES
+        first, gram = self._row(self._following.start)
+        state, score = begins, first[:phones] + scores[0, begins]
+        passed: list[tuple[Numbers, Numbers]] = [(state, np.zeros(phones, np.int64))]
+        for t in range(1, frames):
+            last = state % STATES == STATES - 1
+            inner, ends = np.flatnonzero(~last), np.flatnonzero(last)
+            leaving = score[ends] + self._go[state[ends]]
+            if len(ends) > _LEAVING:
+                chosen = np.argpartition(-leaving, _LEAVING)[:_LEAVING]
+                ends, leaving = ends[chosen], leaving[chosen]
+            rows = [self._row(int(one)) for one in gram[ends]]
+            entered = [whole[:phones] + cost for (whole, _), cost in zip(rows, leaving, strict=True)]
+            everyone = np.arange(len(state))
+            origin = np.concatenate([everyone, inner, np.repeat(ends, phones)])
+            new = np.concatenate([state, state[inner] + 1, np.tile(begins, len(ends))])
+            grams = np.concatenate([gram, gram[inner], *(after for _, after in rows)])
+            total = np.concatenate([score + self._stay[state], score[inner] + self._go[state[inner]], *entered])
+            total += scores[t, new]
+            kept = _best(total, grams * states + new)
+            state, gram, score = new[kept], grams[kept], total[kept]
+            passed.append((state, origin[kept]))
+        ended = np.array([self._row(int(one))[0][phones] for one in gram])
+        ended += np.where(state % STATES == STATES - 1, self._go[state], _OPEN)
+        return spoken_of(_path(passed, int((score + ended).argmax())))
+
+    def _row(self, gram: int) -> tuple[Reals, Numbers]:
+        """log p of every phone and, last, of the end after a state of the n-grams, (V + 1,); states after phones, (V,)."""
+        if (known := self._known.get(gram)) is None:
+            symbols = np.append(np.arange(self._following.symbols), BOUNDARY)
+            costs, after = self._following.after(np.full(len(symbols), gram, np.int64), symbols)
+            if len(self._known) >= _ROWS:
+                self._known.clear()
+            known = self._known[gram] = (-costs, after[:-1])
+        return known
+
+
+def _best(total: Reals, key: Numbers) -> Numbers:
+    """Of hypotheses with the same future only the likeliest, of the rest so many as the beam holds."""
+    most = min(2 * _BEAM, len(total))
+    chosen = np.arange(len(total)) if most == len(total) else np.argpartition(-total, most - 1)[:most]
+    chosen = chosen[np.lexsort((-total[chosen], key[chosen]))]
+    keys = key[chosen]
+    alone = np.ones(len(keys), bool)
+    alone[1:] = keys[1:] != keys[:-1]
+    chosen = chosen[alone]
+    return chosen if len(chosen) <= _BEAM else chosen[np.argpartition(-total[chosen], _BEAM - 1)[:_BEAM]]
+
+
+def _path(passed: list[tuple[Numbers, Numbers]], at: int) -> Numbers:
+    """The state of each frame on the way to the last frame's hypothesis `at`."""
+    path = np.zeros(len(passed), np.int64)
+    for t in range(len(passed) - 1, -1, -1):
+        state, origin = passed[t]
+        path[t], at = state[at], int(origin[at])
+    return path
