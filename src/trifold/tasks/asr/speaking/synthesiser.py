@@ -7,8 +7,7 @@ that learns reads them.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +51,18 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
+_ONLY = ThreadPoolExecutor(1, "espeak-ng")
+"""All calls come from one thread, as the library is none for several; from this one, as it reads memory of its stack
+that it has not written (`InterpretPhoneme`): after other libraries on the same stack it crashed now and then."""
+
+
 class Synthesiser:
     """The one synthesiser of a process. Raises MissingExtra."""
 
     def __init__(self) -> None:
+        _ONLY.submit(self._begin).result()
+
+    def _begin(self) -> None:
         try:
             import espeakng_loader
         except ImportError as error:
@@ -75,6 +82,9 @@ class Synthesiser:
 
         voice: a language, or one and a variant as in "en-us+f2". Raises UsageError where there is none of that name.
         """
+        return _ONLY.submit(self._say, text, voice, speed, pitch, melody).result()
+
+    def _say(self, text: str, voice: str, speed: int, pitch: int, melody: int) -> Said:
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             language = voice.partition("+")[0]
             raise UsageError(
@@ -82,16 +92,11 @@ class Synthesiser:
             )
         for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, melody)):
             self._library.espeak_SetParameter(parameter, value, 0)
-        with self._recording():
-            content = text.encode()
-            self._library.espeak_Synth(content, len(content) + 1, 0, 0, 0, _UTF8 | _IN_BRACKETS, None, None)
-            samples = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
-            return Said(samples, self._rate, tuple(self._phones))
-
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
         self._parts, self._phones = [], []
-        yield
+        content = text.encode()
+        self._library.espeak_Synth(content, len(content) + 1, 0, 0, 0, _UTF8 | _IN_BRACKETS, None, None)
+        samples = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
+        return Said(samples, self._rate, tuple(self._phones))
 
     def _hear(self, samples: Any, count: int, events: Any) -> int:
         if samples and count:
