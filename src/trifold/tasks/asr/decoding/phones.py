@@ -76,7 +76,7 @@ class PhoneSearch:
         return spoken_of(_path(passed, int((score + ended).argmax())))
 
     def _row(self, gram: int) -> tuple[Reals, Numbers]:
-        """After a state of the n-grams: log p of every phone and, last, of the end, (V + 1,); states after phones, (V,)."""
+        """After a state of the n-grams: log p of each phone and, last, of the end, (V + 1,); states after, (V,)."""
         if (known := self._known.get(gram)) is None:
             symbols = np.append(np.arange(self._following.symbols), BOUNDARY)
             costs, after = self._following.after(np.full(len(symbols), gram, np.int64), symbols)
