@@ -238,7 +238,7 @@ def test_another_voice_is_read_once_the_model_is_adapted(
     assert found["known"] == plain["known"]
     told = capsys.readouterr().err
     assert "adapted to: " in told
-    assert f"fits as it is, not adapted to: {speakers / 'known'}" in told.replace("\n", "")
+    assert f"read as it is, as it fits or no map helps: {speakers / 'known'}" in told.replace("\n", "")
 
 
 def test_a_voice_may_be_of_all_recordings_or_of_each(
@@ -279,6 +279,9 @@ def test_too_little_speech_is_told(
     assert f"less than 1 s of speech, not adapted to: {folder}" in told
     assert told.count("broken.wav") == 1
     assert not any(one.adapted for one in read_transcripts(output))
+    warned = [warning for one in read_transcripts(output) for warning in one.warnings if "unlike" in warning]
+    assert warned
+    assert all("could not be adapted to" in one and "--adapt" not in one for one in warned)
 
 
 def test_a_voice_that_stays_strange_is_told(model: Path, tmp_path: Path) -> None:

@@ -303,6 +303,6 @@ def test_a_trained_encoder_is_gone_on_with(audio: Path, tmp_path: Path, monkeypa
     assert begun(seed=1) != first
     assert begun(replace(few, rate=1e-3)) != first
     assert len(made) == 4
-    ears.forgotten(first)
+    shutil.rmtree(ears.work_of(first))
     begun()
     assert len(made) == 5

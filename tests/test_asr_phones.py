@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trifold.tasks.asr.decoding.following import Following
-from trifold.tasks.asr.decoding.phones import PhoneSearch, following_of
+from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch, following_of
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.paths import STATES, Trigrams, best_phones
 from trifold.tasks.asr.refining.told import Told
@@ -73,6 +73,8 @@ def test_ngrams_come_back_from_a_file_that_is_whole(tmp_path: Path) -> None:
 
 
 def test_rare_histories_are_left_out_and_frequent_ones_kept() -> None:
+    whole = Following.of(NGrams.fit([(1, 2, 3, 1, 2)], ORDER, SYMBOLS))
+    assert len(following_of([(1, 2, 3, 1, 2)], SYMBOLS).shorter) < len(whole.shorter)
     model = NGrams.fit([(1, 2, 3, 1), (1, 2, 3, 2), (3, 2, 1, 1)], 4, SYMBOLS)
     pruned = model.without_rare()
     assert (1, 2, 3) in pruned.counts
@@ -111,6 +113,14 @@ def test_what_is_read_aloud_sounds_as_through_the_recordings_microphone() -> Non
     assert apart(found.noise, wanted.noise) < 1.5
     assert abs(10 * np.log10(wanted.noise[20:200].mean() / 0.005**2)) < 1.5  # of the noise that was added
     assert Acoustics.of([None, Heard.of(clear[:100], [])]) is None
+    assert len(likened(clear[:0], own, wanted, np.random.default_rng(1))) == 0
+    # Frames are looked at in blocks, of which the last one may be short.
+    hum = np.random.default_rng(3).standard_normal(512 + 160 * 4055).astype(np.float32)
+    whole = Heard.of(hum, [(0, 4056)])
+    assert whole is not None
+    assert whole.frames == 4056
+    assert np.allclose(whole.speech[9:-9].mean() / whole.frames, 1, atol=0.05)
+    assert np.allclose(whole.noise[9:-9].mean(), 0.83, atol=0.1)
 
 
 def test_a_phone_that_took_the_sounds_of_another_gives_them_back_to_the_text() -> None:

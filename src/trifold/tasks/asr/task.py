@@ -1,4 +1,4 @@
-"""The task `asr`: a recording in, phones and words with their times out. No torch, but for a model with an encoder."""
+"""The task `asr`: a recording in, phones and words with their times out. No torch, but for transformers' encoders."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ _STILL_STRANGE = (
     "the voice is unlike those that the model learnt from, even adapted to it, and much of what is read will be wrong; "
     "train a model with recordings of it."
 )
+_STRANGE_ALONE = (
+    "the voice is unlike those that the model learnt from, it could not be adapted to, and much of what is read will "
+    "be wrong; train a model with recordings of it."
+)
 _EXAMPLE = Path(__file__).parent / "silence.wav"
 """A raw request that fits must name a recording that is there."""
 
@@ -67,13 +71,14 @@ class AsrTask:
         version: str,
         decoder: Decoder,
         language: Language | None,
-        voices: Mapping[str, Voice] = MappingProxyType({}),
+        voices: Mapping[str, Voice] | None = None,
     ) -> None:
-        """voices: by the names of recordings; all others are of known ones."""
+        """voices: that were adapted to, by the names of recordings; None where that was not asked for."""
         self.version = version
         self.decoder = decoder
         self.language = language
-        self.voices = voices
+        self.voices = voices or MappingProxyType({})
+        self._unknown = _STRANGE if voices is None else _STRANGE_ALONE
         self._chain: Chain = decoder.chain()
         self._phones = None if decoder.grams is None else PhoneSearch(decoder.grams, decoder.stays)
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
@@ -125,7 +130,7 @@ class AsrTask:
             warnings.append("no speech was found in the recording.")
         usual, voice = self.decoder.usual, self.voices.get(request.name)
         if outputs and usual is not None and usual.is_strange([output[OUTPUT] for output in outputs]):
-            warnings.append(_STRANGE if voice is None else _STILL_STRANGE)
+            warnings.append(self._unknown if voice is None else _STILL_STRANGE)
         if request.clipped > _CLIPPED:
             warnings.append(f"{request.clipped:.0%} of the samples are clipped; record at a lower level.")
         return Transcript(

@@ -68,6 +68,8 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     heard = [one for one in stretches if len(one) >= STATES]
     width = reader.sounds.means.shape[2]
     nothing = Map.none(width)
+    if not heard:
+        return Voice(nothing, 0, 0.0, 0.0)
     before = _fit(reader, heard, nothing)
     usual = reader.decoder.usual
     if usual is not None and before >= usual.mean - _KNOWN * usual.spread:
@@ -79,12 +81,15 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     step = nothing
     for done in range(ROUNDS):
         evidence, shares = _heard(reader, moved, step)
+        if not shares.sum() > 0:
+            step = nothing
+            break  # nothing of it can be any phone
         step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
         progress(done + 2, ROUNDS + 2)
     maps = [nothing, start, step.after(start)]
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
     progress(ROUNDS + 2, ROUNDS + 2)
-    best = int(np.argmax(fits))
+    best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
     return Voice(maps[best], sum(map(len, heard)), before, fits[best])
 
 
@@ -95,6 +100,8 @@ def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evide
     counts = np.zeros_like(reader.sounds.weights)
     for indices, shares in _shares(reader, [now.apply(one) for one in stretches]):
         for i, share in zip(indices, shares, strict=True):
+            if not np.isfinite(share[: len(stretches[i])]).all():
+                continue
             each = reader.sounds.components(now.apply(stretches[i]), share[: len(stretches[i])])
             evidence.add(stretches[i], each, reader.sounds)
             counts += each.sum(0)

@@ -116,7 +116,7 @@ def _adapted(host: Host, loaded: Loaded, paths: list[Path], together: Together) 
         found = adapted(loaded, voices(paths, together), progress)
     told = (
         (found.moved, "adapted to"),
-        (found.fitting, "fits as it is, not adapted to"),
+        (found.fitting, "read as it is, as it fits or no map helps"),
         (found.short, f"less than {LEAST * HOP // RATE} s of speech, not adapted to"),
     )
     for names, what in told:

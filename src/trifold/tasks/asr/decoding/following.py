@@ -6,6 +6,7 @@ end of a history that the text has; histories of one state have the same future.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -94,7 +95,7 @@ class Following:
                 facts = file["facts"]
                 whole = {name: file[name].astype(np.int64) for name in ("shorter", "keys", "states")}
                 real = {name: file[name].astype(np.float64) for name in ("left", "shares")}
-        except (KeyError, EOFError, BadZipFile) as error:
+        except (KeyError, EOFError, BadZipFile, NotImplementedError, zlib.error) as error:
             raise ValueError(f"not n-grams ({error})") from None
         if facts.shape != (3,) or any(one.ndim != 1 for one in (*whole.values(), *real.values())):
             raise ValueError("not n-grams")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from trifold.errors import ModelDamaged
 from trifold.models.registry import home
 from trifold.tasks.asr.learning.reading import Report
 from trifold.tasks.asr.pretraining.material import Heard, Material
@@ -20,7 +21,7 @@ from trifold.tasks.asr.sound.audio import read_sound
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.own import OWN, Own
 
-__all__ = ["fitted", "forgotten", "own_encoder"]
+__all__ = ["fitted", "own_encoder", "work_of"]
 
 
 def own_encoder(
@@ -28,7 +29,7 @@ def own_encoder(
 ) -> Hearing:
     """With an encoder that is trained on a random part of the recordings, or was by a run that did not end.
 
-    It lies in the folder of work until `forgotten`.
+    It lies in the folder of work until the model is made.
     """
     mixed = _mixed(paths, seed)
     digest = hashlib.sha256()
@@ -48,15 +49,16 @@ def own_encoder(
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / OWN
     if resume and place.is_file():
-        return replace(hearing, encoder=Own.open(place))
+        with suppress(ModelDamaged):  # one that a full disk cut is trained anew
+            return replace(hearing, encoder=Own.open(place))
     with report("training an encoder on the recordings") as progress:
         return replace(hearing, encoder=pretrained(material, settings, place, seed=seed, progress=progress))
 
 
-def forgotten(hearing: Hearing) -> None:
-    """Remove what `own_encoder` keeps, once it is in a model's folder."""
-    if isinstance(hearing.encoder, Own):
-        shutil.rmtree(hearing.encoder.path.parent, ignore_errors=True)
+def work_of(hearing: Hearing) -> Path:
+    """The folder of work that `own_encoder` put its encoder into."""
+    assert isinstance(hearing.encoder, Own)
+    return hearing.encoder.path.parent
 
 
 def fitted(hearing: Hearing, paths: Sequence[Path], seed: int, report: Report) -> Hearing:

@@ -72,8 +72,10 @@ def read_graph(path: Path) -> tuple[Mixtures, float]:
         fixed = constants["bias"] + 0.5 * (np.log(2 * np.pi * variances) + means**2 / variances).sum(1)
         weights = np.exp(fixed.reshape(shape[:2]))
         found = Mixtures(weights / weights.sum(1, keepdims=True), means.reshape(shape), variances.reshape(shape))
-        if not (found.variances > 0).all() or not np.isfinite(found.means).all():
+        scale = float(constants["scale"])
+        numbers = (found.weights, found.means, found.variances, scale)
+        if not (found.variances > 0).all() or not all(np.isfinite(one).all() for one in numbers):
             raise ValueError("its distributions are none")
-        return found, float(constants["scale"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return found, scale
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise ModelDamaged(f"{path}: not the graph of a recogniser ({error}). Get the model again.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,7 +27,7 @@ from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud
 from trifold.tasks.asr.learning.units import discover
 from trifold.tasks.asr.making.card import card
-from trifold.tasks.asr.making.ears import fitted, forgotten, own_encoder
+from trifold.tasks.asr.making.ears import fitted, own_encoder, work_of
 from trifold.tasks.asr.making.graph import write_graph
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.refining.phones import PhoneModel
@@ -87,16 +88,22 @@ def make(order: Order, report: Report, warn: Warn = lambda _: None) -> Trained:
     Raises DataError for too little speech or text, InvalidInput for a name that cannot be had.
     """
     # The version is had first, so that nothing is learnt for a name that is refused.
+    kept: list[Path] = []
     with adding(order.name) as draft:
-        return _made(order, draft, report, warn)
+        made = _made(order, draft, report, warn, kept)
+    # Only now that the version is there is nothing of it to go on from.
+    for place in kept:
+        shutil.rmtree(place, ignore_errors=True)
+    return made
 
 
-def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
-    """Learn, and fill the folder of the draft."""
+def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Path]) -> Trained:
+    """Learn, and fill the folder of the draft. kept: gets the folders of work that `--resume` goes on from."""
     began = time.monotonic()
     hearing, seed = order.hearing, order.settings.seed
     if order.own is not None:
         hearing = own_encoder(hearing, order.paths, order.own, seed, report, resume=order.resume)
+        kept.append(work_of(hearing))
     hearing = fitted(hearing, order.paths, seed, report)
     recordings, acoustics, digest, seconds = [], [], hashlib.sha256(), 0.0
     with report("reading the recordings") as progress:
@@ -129,7 +136,8 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
         said = _said(order, pronounced, inventory, hearing, Acoustics.of(acoustics), scale)
-        kept = _kept(order, hearing, digest.hexdigest(), sentences, said)
+        work = _kept(order, hearing, digest.hexdigest(), sentences, said)
+        kept.append(work)
         learnt = learn(
             utterances,
             [number for number, _ in parts],
@@ -137,7 +145,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
             len(phones),
             order.settings,
             report,
-            kept,
+            work,
             said,
             warn,
         )
@@ -163,12 +171,6 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn) -> Trained:
     whole = {"name": draft.name, "version": draft.version, **facts}
     (draft.path / "README.md").write_text(card(whole, phones), encoding="utf-8")
     write_manifest(draft.path, whole)
-    if learnt is not None and kept.is_dir():
-        for file in kept.iterdir():
-            file.unlink()
-        kept.rmdir()
-    if order.own is not None:
-        forgotten(hearing)
     return Trained(draft.full_name, learnt, whole, spent)
 
 

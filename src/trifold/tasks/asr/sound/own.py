@@ -5,7 +5,7 @@ The graph holds all of it, the scale of its input too, so that a model's folder 
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ import numpy as np
 
 from trifold.engine.graph import Graph
 from trifold.errors import EngineError, ModelDamaged
-from trifold.models.folder import hash_file
 from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames, log_mel
@@ -47,23 +46,25 @@ class Own:
     mean: Frames = field(repr=False, compare=False)
     spread: Frames = field(repr=False, compare=False)
     _graph: Graph = field(repr=False, compare=False)
+    _content: bytes = field(repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path) -> Own:
         """Raises ModelDamaged for a file that is missing or is no such graph."""
         if not path.is_file():
             raise ModelDamaged(f"{path}: expected the encoder that the model hears with, found none. Get it again.")
-        graph = Graph(path)
+        graph, content = Graph(path), path.read_bytes()
         try:
             found = graph.run({MEL: np.zeros((1, 1, BANDS), np.float32)})
             mean, spread, features = found[MEAN], found[SPREAD], found[FEATURES]
-            if mean.shape != (BANDS,) or spread.shape != (BANDS,) or features.shape[:2] != (1, 1):
+            if mean.shape != (BANDS,) or spread.shape != (BANDS,) or features.shape[:2] != (1, 1) or features.ndim != 3:
                 raise ValueError("its parts do not fit together")
             if not all(np.isfinite(one).all() for one in (mean, spread, features)) or not (spread > 0).all():
                 raise ValueError("its numbers are none")
         except (EngineError, KeyError, ValueError) as error:
             raise ModelDamaged(f"{path}: not an encoder of speech ({error}). Get the model again.") from None
-        return cls(path, f"{NAME}@sha256:{hash_file(path)}", int(features.shape[2]), mean, spread, graph)
+        identity = f"{NAME}@sha256:{hashlib.sha256(content).hexdigest()}"
+        return cls(path, identity, int(features.shape[2]), mean, spread, graph, content)
 
     def frames(self, samples: Samples, stretches: Sequence[Stretch], reduction: Reduction | None = None) -> Frames:
         """Features as of the frames of `features.mfcc`, shape (frames, width), or that of the reduction.
@@ -83,8 +84,8 @@ class Own:
             yield found[first - begin : last - begin]
 
     def write(self, folder: Path) -> None:
-        """Into a model's folder, as `OWN`."""
-        shutil.copyfile(self.path, folder / OWN)
+        """Into a model's folder, as `OWN`: what was opened, whatever became of the file."""
+        (folder / OWN).write_bytes(self._content)
 
     @classmethod
     def read(cls, folder: Path, identity: Any) -> Own:
