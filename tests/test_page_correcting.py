@@ -162,6 +162,7 @@ def test_corrections_are_reviewed_and_edited(visit: Visit, site: Serving) -> Non
     entry.get_by_role("button", name="Edit").click()
     entry.get_by_role("button", name="The passage does not say").click()
     entry.get_by_role("button", name="Save").click()
+    expect(entry.get_by_role("button", name="Edit")).to_be_visible()  # the form names what it offers in the same words
     expect(entry).to_contain_text("the passage does not say")
     assert kept(site)[0]["answers"] == []
 
