@@ -43,6 +43,8 @@ from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
 
 __all__ = ["Order", "Trained", "make"]
 
+_LEARNING = 2
+"""Goes up when seeds are learnt in another way, so that `--resume` takes none of the old one."""
 _FEWEST_WORDS = 2
 _LOOKED_AT = 200
 """Recordings, to know how well those fit that were learnt from."""
@@ -233,7 +235,7 @@ def _kept(
     """Where seeds that are done are kept: of these recordings, heard so, this text and these settings alone."""
     spoken = None if said is None else [said.voice, [line.content for line in said.lines]]
     settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
-    known = json.dumps([recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
+    known = json.dumps([_LEARNING, recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     if not order.resume:
