@@ -22,7 +22,7 @@ from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import read_folds, read_references
 from trifold.tasks.asr.refining.paths import Trigrams, best_phones
 from trifold.tasks.asr.refining.told import Told
-from trifold.tasks.asr.sound.acoustics import Acoustics, Heard
+from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra
 from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import frames_of, scale_of
@@ -53,7 +53,7 @@ def main() -> None:
     for path in paths:
         samples = read_sound(path).samples
         recordings.append(hearing.listened(samples))
-        acoustics.append(Heard.of(samples, recordings[-1].stretches))
+        acoustics.append(Spectra.of(samples, recordings[-1].stretches))
     frames = frames_of(recordings)
     said = Aloud(options.speak, lines, hearing, Acoustics.of(acoustics), scale_of(recordings))
     folds = {} if options.fold is None else read_folds(options.fold)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from trifold.tasks.asr.decoding.following import Following
-from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch, following_of
+from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch, grams_of
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.paths import STATES, Trigrams, best_phones
 from trifold.tasks.asr.refining.told import Told
-from trifold.tasks.asr.sound.acoustics import Acoustics, Heard, likened
+from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import RATE
 from trifold.tasks.asr.text.ngrams import NGrams
 
@@ -24,12 +24,12 @@ SYMBOLS = 4
 @pytest.mark.parametrize("seed", range(4))
 def test_with_trigrams_the_search_finds_what_the_exact_one_does(seed: int) -> None:
     pytest.importorskip("torch")
-    from trifold.tasks.asr.matching.trigrams import following_of as tensors
+    from trifold.tasks.asr.matching.trigrams import following_of
 
     chance = np.random.default_rng(seed)
     scores = chance.standard_normal((60, SYMBOLS * STATES)) * 1.5
     stays = chance.uniform(0.2, 0.8, SYMBOLS * STATES)
-    exact = tensors(SENTENCES, SYMBOLS, skipped=0.0)
+    exact = following_of(SENTENCES, SYMBOLS, skipped=0.0)
     wanted = best_phones(scores, stays, Trigrams.of(exact.first, exact.after, exact.ends))
     found = PhoneSearch(Following.of(NGrams.fit(SENTENCES, 3, SYMBOLS)), stays).read(scores)
     assert found == wanted
@@ -46,14 +46,14 @@ def test_a_sound_that_says_nothing_is_read_by_what_was_said_long_before() -> Non
             heard = (3, 5) if phone in (3, 5) else (phone,)
             for one in heard:
                 scores[k * frames : (k + 1) * frames, one * STATES : (one + 1) * STATES] = 0.0
-        search = PhoneSearch(following_of(sentences, symbols), np.full(symbols * STATES, 0.3))
+        search = PhoneSearch(grams_of(sentences, symbols), np.full(symbols * STATES, 0.3))
         assert tuple(one.phone for one in search.read(scores)) == said
         assert [one.first for one in search.read(scores)] == [0, 4, 8, 12, 16]
     assert search.read(scores[:2]) == []
 
 
 def test_ngrams_come_back_from_a_file_that_is_whole(tmp_path: Path) -> None:
-    known = following_of(SENTENCES * 3, SYMBOLS)
+    known = grams_of(SENTENCES * 3, SYMBOLS)
     place = tmp_path / "grams.npz"
     known.write(place)
     again = Following.read(place, SYMBOLS)
@@ -74,7 +74,7 @@ def test_ngrams_come_back_from_a_file_that_is_whole(tmp_path: Path) -> None:
 
 def test_rare_histories_are_left_out_and_frequent_ones_kept() -> None:
     whole = Following.of(NGrams.fit([(1, 2, 3, 1, 2)], ORDER, SYMBOLS))
-    assert len(following_of([(1, 2, 3, 1, 2)], SYMBOLS).shorter) < len(whole.shorter)
+    assert len(grams_of([(1, 2, 3, 1, 2)], SYMBOLS).shorter) < len(whole.shorter)
     model = NGrams.fit([(1, 2, 3, 1), (1, 2, 3, 2), (3, 2, 1, 1)], 4, SYMBOLS)
     pruned = model.without_rare()
     assert (1, 2, 3) in pruned.counts
@@ -97,7 +97,7 @@ def test_what_is_read_aloud_sounds_as_through_the_recordings_microphone() -> Non
     def acoustics(samples: np.ndarray) -> Acoustics:
         frames = len(samples) // 160
         loud = [(first, min(first + 25, frames)) for first in range(25, frames, 50)]
-        found = Acoustics.of([Heard.of(samples, loud)])
+        found = Acoustics.of([Spectra.of(samples, loud)])
         assert found is not None
         return found
 
@@ -112,11 +112,11 @@ def test_what_is_read_aloud_sounds_as_through_the_recordings_microphone() -> Non
     assert apart(found.speech, wanted.speech) < 1.5
     assert apart(found.noise, wanted.noise) < 1.5
     assert abs(10 * np.log10(wanted.noise[20:200].mean() / 0.005**2)) < 1.5  # of the noise that was added
-    assert Acoustics.of([None, Heard.of(clear[:100], [])]) is None
+    assert Acoustics.of([None, Spectra.of(clear[:100], [])]) is None
     assert len(likened(clear[:0], own, wanted, np.random.default_rng(1))) == 0
     # Frames are looked at in blocks, of which the last one may be short.
     hum = np.random.default_rng(3).standard_normal(512 + 160 * 4055).astype(np.float32)
-    whole = Heard.of(hum, [(0, 4056)])
+    whole = Spectra.of(hum, [(0, 4056)])
     assert whole is not None
     assert whole.frames == 4056
     assert np.allclose(whole.speech[9:-9].mean() / whole.frames, 1, atol=0.05)
@@ -126,7 +126,7 @@ def test_what_is_read_aloud_sounds_as_through_the_recordings_microphone() -> Non
 def test_a_phone_that_took_the_sounds_of_another_gives_them_back_to_the_text() -> None:
     """Phones 1 and 2 differ little in sound, and 1 is given both; what can follow what does not tell them apart."""
     pytest.importorskip("torch")
-    from trifold.tasks.asr.matching.trigrams import following_of as tensors
+    from trifold.tasks.asr.matching.trigrams import following_of
     from trifold.tasks.asr.refining.balanced import Balance
     from trifold.tasks.asr.refining.heard import hear, relearnt
 
@@ -144,7 +144,7 @@ def test_a_phone_that_took_the_sounds_of_another_gives_them_back_to_the_text() -
     first = Told(
         Mixtures(np.ones(shape[:2]), np.repeat(wrong, STATES, 0)[:, None], np.full(shape, 0.5)), np.full(shape[0], 0.6)
     )
-    following = tensors(sentences, len(wrong), skipped=0.0)
+    following = following_of(sentences, len(wrong), skipped=0.0)
 
     def right(balanced: bool) -> float:
         told, balance = first, None
@@ -202,3 +202,35 @@ def test_a_voice_that_a_map_moved_away_is_brought_back() -> None:
     assert right(models) < 0.65
     assert right(next(rounds)) > 0.7
     assert right(list(rounds)[-1]) > 0.95
+
+
+def test_models_are_of_what_is_read_aloud_as_the_recordings_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A microphone like the synthesiser's changes nothing; one with hiss above 2 kHz does."""
+    pytest.importorskip("torch")
+    from contextlib import nullcontext
+
+    from trifold.task import no_progress
+    from trifold.tasks.asr.learning import spoken
+    from trifold.tasks.asr.learning.settings import LearningSettings
+    from trifold.tasks.asr.speaking.spoken import Line
+
+    chance = np.random.default_rng(0)
+    low = np.convolve(chance.standard_normal(RATE // 4), np.ones(8) / 8, "same")
+    read = [(0.1 * np.concatenate([low, chance.standard_normal(RATE // 4)]).astype(np.float32), (1, 2))] * 8
+    monkeypatch.setattr(spoken, "aloud", lambda *_: iter(read))
+    whole = Spectra.of(np.concatenate([one for one, _ in read]), [(0, 300)])
+    clear = Acoustics.of([whole])
+    assert clear is not None
+    noise = np.where(np.arange(257) > 64, 10.0, 1e-6)
+    deaf = Acoustics(np.where(np.arange(257) > 64, 10.0, clear.speech), noise)
+
+    def means(acoustics: Acoustics | None) -> np.ndarray:
+        said = spoken.Aloud("en", [Line("", (1, 2))] * 8, acoustics=acoustics)
+        told = spoken.told_aloud(
+            said, 3, LearningSettings(spoken=8, components=1), 0, lambda _: nullcontext(no_progress), ""
+        )
+        return told.sounds.means[STATES:]
+
+    plain = means(None)
+    assert np.abs(means(replace(clear, noise=np.full(257, 1e-12))) - plain).mean() < 0.06
+    assert np.abs(means(deaf) - plain).mean() > 0.12

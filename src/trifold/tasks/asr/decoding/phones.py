@@ -16,7 +16,7 @@ from trifold.tasks.asr.decoding.lexicon import Numbers
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
 from trifold.tasks.asr.text.ngrams import BOUNDARY, NGrams
 
-__all__ = ["ORDER", "PhoneSearch", "following_of"]
+__all__ = ["ORDER", "PhoneSearch", "grams_of"]
 
 ORDER = 6
 _BEAM, _LEAVING = 96, 24
@@ -27,7 +27,7 @@ _OPEN = -50.0
 """Logarithm, for a hypothesis that ends within a phone."""
 
 
-def following_of(sentences: Any, symbols: int) -> Following:
+def grams_of(sentences: Any, symbols: int) -> Following:
     """The text's n-grams of phones. Longer histories that it has once only are left out."""
     return Following.of(NGrams.fit(sentences, ORDER, symbols).without_rare())
 

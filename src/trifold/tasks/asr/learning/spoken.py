@@ -24,7 +24,7 @@ from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.refining.heard import hear, relearnt
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.told import Told, learn_told
-from trifold.tasks.asr.sound.acoustics import Acoustics, Heard, likened
+from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.hearing import Hearing
@@ -101,7 +101,7 @@ def _listened(said: Aloud, count: int, seed: int) -> Iterator[tuple[Spoken, tupl
     """What is heard of so many lines, with their phones."""
     read = aloud(said.lines, said.voice, count, seed)
     first = list(itertools.islice(read, _TRIED))
-    own = Acoustics.of([Heard.of(samples, said.hearing.speech(samples)) for samples, _ in first])
+    own = Acoustics.of([Spectra.of(samples, said.hearing.speech(samples)) for samples, _ in first])
     chance = np.random.default_rng(seed)
 
     def through(samples: Samples) -> Spoken:

@@ -20,7 +20,7 @@ from trifold.models.registry import home
 from trifold.models.versions import Draft, adding
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.decoding.language import language_of
-from trifold.tasks.asr.decoding.phones import following_of
+from trifold.tasks.asr.decoding.phones import grams_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
 from trifold.tasks.asr.learning.reading import Report, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
@@ -31,7 +31,7 @@ from trifold.tasks.asr.making.ears import fitted, own_encoder, work_of
 from trifold.tasks.asr.making.graph import write_graph
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.refining.phones import PhoneModel
-from trifold.tasks.asr.sound.acoustics import Acoustics, Heard
+from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
@@ -115,7 +115,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
             seconds += len(samples) / RATE
             recordings.append(hearing.listened(samples))
             if order.speak is not None:
-                acoustics.append(Heard.of(samples, recordings[-1].stretches))
+                acoustics.append(Spectra.of(samples, recordings[-1].stretches))
             progress(done, len(order.paths))
     scale = scale_of(recordings)
     parts = all_parts(recordings, scale)
@@ -151,7 +151,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
             said,
             warn,
         )
-        model, grams = learnt.model, following_of(sentences, len(phones))
+        model, grams = learnt.model, grams_of(sentences, len(phones))
     spent = time.monotonic() - began
     facts = {
         "task": "asr",

@@ -16,7 +16,7 @@ from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import HOP
 
-__all__ = ["Acoustics", "Heard", "likened"]
+__all__ = ["Acoustics", "Spectra", "likened"]
 
 Spectrum: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -36,7 +36,7 @@ _AT_ONCE = 450 * _SMOOTHED
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Spectra:
     """Of one recording. speech: sum of the power spectra of its frames of speech, shape (257,). frames: how many.
     noise: mean power spectrum of its quietest frames."""
 
@@ -45,7 +45,7 @@ class Heard:
     noise: Spectrum
 
     @classmethod
-    def of(cls, samples: Samples, stretches: Sequence[Stretch]) -> Heard | None:
+    def of(cls, samples: Samples, stretches: Sequence[Stretch]) -> Spectra | None:
         """None of what is too short."""
         frames = max(0, 1 + (len(samples) - _SIZE) // HOP)
         if frames < _SMOOTHED:
@@ -71,7 +71,7 @@ class Acoustics:
     noise: Spectrum
 
     @classmethod
-    def of(cls, recordings: Sequence[Heard | None]) -> Acoustics | None:
+    def of(cls, recordings: Sequence[Spectra | None]) -> Acoustics | None:
         """Of all of them together; None where there is no speech in them."""
         known = [one for one in recordings if one is not None and one.frames]
         if not known:

@@ -19,6 +19,7 @@ from trifold.tasks.asr.sound.activity import Stretch
 from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames, log_mel
 from trifold.tasks.asr.sound.reduction import Reduction
+from trifold.tasks.asr.sound.utterances import own_scale
 
 __all__ = ["BANDS", "FEATURES", "MEAN", "MEL", "NAME", "OWN", "SPREAD", "Own", "evened"]
 
@@ -28,8 +29,6 @@ OWN = "encoder.onnx"
 MEL, FEATURES, MEAN, SPREAD = "mel", "features", "mean", "spread"
 """The graph's input, (1, frames, bands), and its outputs: (1, frames, width), and speech's scale, (bands,) each."""
 BANDS = 40
-_PRIOR = 300
-"""Frames' worth of the scale of all recordings in that of each, as in `utterances`."""
 _AT_ONCE, _CONTEXT = 3000, 100
 """Frames whose features are kept of a window, at most, and that are heard with them on either side: more than the
 network sees, so that windows leave no seam."""
@@ -102,7 +101,5 @@ class Own:
 def evened(mel: Frames, stretches: Sequence[Stretch], mean: Frames, spread: Frames) -> Frames:
     """A recording's log-mel bands on the scale that its own speech has, drawn to that of all."""
     frames = np.concatenate([mel[:0], *(mel[first:last] for first, last in stretches)]).astype(np.float64)
-    total = len(frames) + _PRIOR
-    centre = (frames.sum(0) + _PRIOR * mean) / total
-    squares = ((frames**2).sum(0) + _PRIOR * (spread**2 + mean**2)) / total
-    return np.asarray((mel - centre) / np.sqrt(np.maximum(squares - centre**2, 1e-3)), np.float32)
+    centre, own = own_scale(frames, mean, spread)
+    return np.asarray((mel - centre) / own, np.float32)

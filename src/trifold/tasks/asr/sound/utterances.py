@@ -20,6 +20,7 @@ __all__ = [
     "cepstra_of",
     "features_of",
     "frames_of",
+    "own_scale",
     "parts_of",
     "scale_of",
     "sounds",
@@ -93,15 +94,19 @@ def scale_of(recordings: Sequence[Spoken]) -> Scale:
 
 def parts_of(recording: Spoken, scale: Scale) -> list[Part]:
     """The stretches of speech, in order, each recording on its own mean and variance drawn to those of all."""
-    frames = recording.frames()
-    total = len(frames) + _PRIOR
-    mean = (frames.sum(0) + _PRIOR * scale.mean) / total
-    squares = ((frames**2).sum(0) + _PRIOR * (scale.spread**2 + scale.mean**2)) / total
-    spread = np.sqrt(np.maximum(squares - mean**2, 1e-3))
+    mean, spread = own_scale(recording.frames(), scale.mean, scale.spread)
     return [
         Part(first, np.asarray((recording.heard[first:last] - mean) / spread, np.float32))
         for first, last in recording.stretches
     ]
+
+
+def own_scale(frames: np.ndarray[Any, Any], mean: Frames, spread: Frames) -> tuple[Frames, Frames]:
+    """Mean and standard deviation of a recording's frames, drawn to those of all: shape (D,) each."""
+    total = len(frames) + _PRIOR
+    own = (frames.sum(0) + _PRIOR * mean) / total
+    squares = ((frames**2).sum(0) + _PRIOR * (spread**2 + mean**2)) / total
+    return own, np.sqrt(np.maximum(squares - own**2, 1e-3))
 
 
 def frames_of(recordings: Sequence[Spoken]) -> list[Frames]:
