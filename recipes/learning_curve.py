@@ -1,7 +1,7 @@
 """How many phones are wrong after each round in which a synthesiser's models are brought over to recordings.
 
-    python recipes/learning_curve.py AUDIO TABLE --text TEXT (--letters TABLE | --dictionary TABLE) --speak VOICE
-        [--mnemonics TABLE] [--fold TABLE] [--seed 0]
+    python recipes/learning_curve.py AUDIO TABLE --text TEXT (--letters TABLE | --dictionary TABLE)
+        --speak VOICE[,VOICE...] [--mnemonics TABLE] [--fold TABLE] [--seed 0]
 
 AUDIO: a folder of recordings. TABLE: references as `trifold asr score` reads them. The rounds are those of one seed of
 `trifold asr train`; every eighth recording is read after each. This reads references: it measures, and makes no model.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from speech_text import add_text, known_text
 from trifold.task import no_progress
+from trifold.tasks.asr.commands.options import readers_of
 from trifold.tasks.asr.learning.reading import Text
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, brought_over, told_aloud
@@ -26,7 +27,7 @@ from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra
 from trifold.tasks.asr.sound.audio import find_audio, read_sound
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import frames_of, scale_of
-from trifold.tasks.asr.speaking.spoken import lines_of, read_mnemonics
+from trifold.tasks.asr.speaking.spoken import Voice, lines_of
 from trifold.tasks.asr.writing.naming import recording_name
 
 EVERY = 8
@@ -37,16 +38,18 @@ def main() -> None:
     parser.add_argument("audio", type=Path)
     parser.add_argument("table", type=Path)
     add_text(parser)
-    parser.add_argument("--speak", required=True)
-    parser.add_argument("--mnemonics", type=Path)
+    parser.add_argument("--speak", action="append", required=True)
+    parser.add_argument("--mnemonics", type=Path, action="append", default=[])
     parser.add_argument("--fold", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     known = known_text(options)
     phones_of_text = known.inventory.phones
     text = Text.of(known.sentences, len(phones_of_text))
-    mnemonics = None if options.mnemonics is None else read_mnemonics(options.mnemonics)
-    lines = lines_of(known.written, known.pronounced, known.inventory, mnemonics)
+    voices = [
+        Voice(one.voice, lines_of(known.written, known.pronounced, known.inventory, one.mnemonics))
+        for one in readers_of(options.speak, options.mnemonics)
+    ]
     settings = LearningSettings(seed=options.seed)
     paths = find_audio(options.audio)
     hearing, recordings, acoustics = Hearing(), [], []
@@ -55,7 +58,7 @@ def main() -> None:
         recordings.append(hearing.listened(samples))
         acoustics.append(Spectra.of(samples, recordings[-1].stretches))
     frames = frames_of(recordings)
-    said = Aloud(options.speak, lines, hearing, Acoustics.of(acoustics), scale_of(recordings))
+    said = Aloud(voices, hearing, Acoustics.of(acoustics), scale_of(recordings))
     folds = {} if options.fold is None else read_folds(options.fold)
     references = {
         one.name: [p for phone in one.phones if (p := folds.get(phone, phone))]

@@ -110,7 +110,7 @@ def test_a_voice_of_another_language_is_a_start(spoken: Path, tmp_path: Path) ->
     words = ("train", "--audio", few, *given, "--name", "begun", "--seeds", "1", "--anyway")
     assert run(*words, "--speak", "ro", "--mnemonics", said) == 0
     manifest = find("begun").manifest
-    assert manifest["read_aloud"]["voice"] == "ro"
+    assert manifest["read_aloud"]["voices"][0]["voice"] == "ro"
     assert manifest["learnt"]["verdict"] == "doubtful"  # one seed only
     output = tmp_path / "heard.jsonl"
     assert run("transcribe", few, "--model", "begun", "--output", output) == 0

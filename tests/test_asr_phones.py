@@ -198,7 +198,7 @@ def test_a_voice_that_a_map_moved_away_is_brought_back() -> None:
         each = [told.sounds.scores(a).argmax(1) // STATES == b for a, b in zip(frames, marks, strict=True)]
         return float(np.mean(np.concatenate(each)))
 
-    rounds = brought_over(models, frames, Aloud("en", ()), Text.of(sentences, 4), 0.3, 0)
+    rounds = brought_over(models, frames, Aloud(()), Text.of(sentences, 4), 0.3, 0)
     assert right(models) < 0.65
     assert right(next(rounds)) > 0.7
     assert right(list(rounds)[-1]) > 0.95
@@ -212,7 +212,7 @@ def test_models_are_of_what_is_read_aloud_as_the_recordings_have_it(monkeypatch:
     from trifold.task import no_progress
     from trifold.tasks.asr.learning import spoken
     from trifold.tasks.asr.learning.settings import LearningSettings
-    from trifold.tasks.asr.speaking.spoken import Line
+    from trifold.tasks.asr.speaking.spoken import Line, Voice
 
     chance = np.random.default_rng(0)
     low = np.convolve(chance.standard_normal(RATE // 4), np.ones(8) / 8, "same")
@@ -225,7 +225,7 @@ def test_models_are_of_what_is_read_aloud_as_the_recordings_have_it(monkeypatch:
     deaf = Acoustics(np.where(np.arange(257) > 64, 10.0, clear.speech), noise)
 
     def means(acoustics: Acoustics | None) -> np.ndarray:
-        said = spoken.Aloud("en", [Line("", (1, 2))] * 8, acoustics=acoustics)
+        said = spoken.Aloud([Voice("en", [Line("", (1, 2))] * 8)], acoustics=acoustics)
         told = spoken.told_aloud(
             said, 3, LearningSettings(spoken=8, components=1), 0, lambda _: nullcontext(no_progress), ""
         )

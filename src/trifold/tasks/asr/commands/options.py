@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,9 +11,10 @@ import click
 from trifold.errors import UsageError
 
 if TYPE_CHECKING:
+    from trifold.tasks.asr.making.train import Reader
     from trifold.tasks.asr.text.letters import Speller
 
-__all__ = ["json_option", "read_text", "text_options", "vad_option"]
+__all__ = ["json_option", "read_text", "readers_of", "text_options", "vad_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -60,3 +61,28 @@ def read_text(
         return None
     sounding = speller(letters, dictionary, espeak, epitran)
     return read_sentences(text), sounding
+
+
+def readers_of(speak: Sequence[str], mnemonics: Sequence[Path]) -> tuple[Reader, ...]:
+    """Who reads aloud. speak: names of voices, several with commas between. mnemonics: tables of what they are asked
+    for, none, one for all of them, or one for each of `speak`.
+
+    Raises UsageError where there are other numbers of them, DataError for tables that are none.
+    """
+    from trifold.tasks.asr.making.train import Reader
+    from trifold.tasks.asr.speaking.spoken import read_mnemonics
+
+    if mnemonics and not speak:
+        raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
+    if len(mnemonics) not in (0, 1, len(speak)):
+        raise UsageError(
+            f"--mnemonics: expected one table, or one for each of {len(speak)} times --speak, found {len(mnemonics)}."
+        )
+    read = [read_mnemonics(path) for path in mnemonics]
+    tables = read if len(read) > 1 else [read[0] if read else None] * len(speak)
+    return tuple(
+        Reader(name.strip(), table)
+        for names, table in zip(speak, tables, strict=True)
+        for name in names.split(",")
+        if name.strip()
+    )

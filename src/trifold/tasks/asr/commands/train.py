@@ -9,7 +9,7 @@ import click
 
 from trifold.errors import UsageError
 from trifold.task import Host
-from trifold.tasks.asr.commands.options import json_option, read_text, text_options, vad_option
+from trifold.tasks.asr.commands.options import json_option, read_text, readers_of, text_options, vad_option
 
 if TYPE_CHECKING:
     from trifold.tasks.asr.making.train import Trained
@@ -27,6 +27,7 @@ _UNITS = 50
 Examples:
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --name mine
   trifold asr train --audio recordings --text stories.txt --dictionary words.dict --seeds 5
+  trifold asr train --audio recordings --text stories.txt --dictionary words.dict --speak mb-us1,mb-us2,mb-us3
   trifold asr train --audio recordings --text stories.txt --letters letters.txt --speak ro --mnemonics said.txt
   trifold asr train --audio recordings --name sounds        units without any text
   trifold asr train --audio fieldwork --text stories.txt --letters letters.txt --vad silero
@@ -49,14 +50,18 @@ Exit codes: 0 a model was made (read the verdict), 2 the recordings or the text 
 )
 @click.option(
     "--speak",
-    metavar="VOICE",
-    help="A voice of espeak-ng, such as sw, that reads sentences of the text aloud: a start that is better than "
-    "chance where recordings are of people. Needs the extra espeak.",
+    metavar="VOICE[,VOICE...]",
+    multiple=True,
+    help="Voices that read sentences of the text aloud: a start that is better than chance where recordings are of "
+    "people. Best are those of MBROLA, which were people's, such as mb-us1,mb-us2 (they need the programs espeak-ng "
+    "and mbrola); or one of espeak-ng itself, such as sw (needs the extra espeak).",
 )
 @click.option(
     "--mnemonics",
     type=click.Path(path_type=Path),
-    help="A table of phones, and what espeak-ng calls them, for a voice of another language to say.",
+    multiple=True,
+    help="A table of phones, and what espeak-ng calls them, for voices of another language to say: one for all, or one "
+    "for each --speak, in their order.",
 )
 @vad_option
 @click.option(
@@ -91,8 +96,8 @@ def train(
     name: str,
     seeds: int,
     matcher: Literal["skipgrams", "adversarial"],
-    speak: str | None,
-    mnemonics: Path | None,
+    speak: tuple[str, ...],
+    mnemonics: tuple[Path, ...],
     vad: Activity,
     encoder: str | None,
     layer: int | None,
@@ -120,20 +125,18 @@ def train(
     from trifold.tasks.asr.sound.audio import find_audio
     from trifold.tasks.asr.sound.hearing import Hearing
     from trifold.tasks.asr.sound.own import NAME
-    from trifold.tasks.asr.speaking.spoken import read_mnemonics, speaks
+    from trifold.tasks.asr.speaking.spoken import speaks
 
-    if speak is None and mnemonics is not None:
-        raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
-    if speak is not None and text is None:
+    if speak and text is None:
         raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
+    readers = readers_of(speak, mnemonics)
     own = encoder == NAME
     if layer is not None and (encoder is None or own):
         raise UsageError(
             "--layer: expected an encoder with layers to choose from, found none. Name one with --encoder."
         )
-    said = None if mnemonics is None else read_mnemonics(mnemonics)
-    if speak is not None:
-        speaks(speak, said)
+    for reader in readers:
+        speaks(reader.voice, reader.mnemonics)
     given = read_text(text, letters, dictionary, espeak, epitran)
     paths = find_audio(audio)
     hearing = Hearing.open(vad, None if own else encoder, layer)
@@ -151,12 +154,11 @@ def train(
         text=given,
         units=units,
         settings=LearningSettings(seeds=seeds, seed=seed, matcher=matcher),
-        speak=speak,
-        mnemonics=said,
+        speak=readers,
         hearing=hearing,
         own=OwnSettings() if own else None,
         resume=resume,
-        sources=tuple(path for path in (text, letters, dictionary, mnemonics) if path is not None),
+        sources=tuple(path for path in (text, letters, dictionary, *mnemonics) if path is not None),
     )
     trained = make(
         order, host.progress, lambda said: host.err.print(f"[yellow]warning[/] {escape(said)}", highlight=False)

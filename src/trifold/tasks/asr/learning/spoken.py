@@ -29,7 +29,7 @@ from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale, Spoken, frames_of
-from trifold.tasks.asr.speaking.spoken import Line, aloud
+from trifold.tasks.asr.speaking.spoken import Voice, aloud
 
 __all__ = ["ROUNDS", "Aloud", "brought_over", "by_voices", "told_aloud"]
 
@@ -47,16 +47,17 @@ _PRIOR = 500.0
 _FRAMES, _MAPPED, _LOOKED_AT = 60_000, 20_000, 5_000
 """Of the recordings, heard in each round, for the map, and for the length of the throat."""
 _TRIED = 64
-"""Sentences that tell what the synthesiser sounds like."""
+"""Sentences that tell what a voice sounds like."""
+_APART = 1000
+"""Between the seeds of one voice and the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aloud:
-    """voice: a language of espeak-ng. lines: what it may read. hearing: as of the recordings. acoustics: theirs, which
-    what is read is given; None for as it is. scale: that they are heard on; None where no throat is looked for."""
+    """voices: that read, each as much as the others. hearing: as of the recordings. acoustics: theirs, which what is
+    read is given; None for as it is. scale: that they are heard on; None where no throat is looked for."""
 
-    voice: str
-    lines: Sequence[Line]
+    voices: Sequence[Voice]
     hearing: Hearing = field(default_factory=Hearing)
     acoustics: Acoustics | None = None
     scale: Scale | None = None
@@ -84,12 +85,15 @@ def by_voices(
 def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int, report: Report, label: str) -> Told:
     """Models of the phones in the synthesiser's voices."""
     heard, phones = [], []
-    count = min(settings.spoken, len(said.lines))
+    share = -(-settings.spoken // len(said.voices))
+    count = sum(min(share, len(voice.lines)) for voice in said.voices)
     with report(f"{label}: reading aloud") as progress:
-        for done, (one, line) in enumerate(_listened(said, count, seed), 1):
-            heard.append(one)
-            phones.append(line)
-            progress(done, count)
+        for number, voice in enumerate(said.voices):
+            # Each has sentences of its own.
+            for one, line in _listened(voice, share, said, seed + _APART * number):
+                heard.append(one)
+                phones.append(line)
+                progress(min(len(heard), count), count)
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
     with report(f"{label}: models of what was read aloud") as progress:
         return learn_told(
@@ -97,9 +101,9 @@ def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int,
         )
 
 
-def _listened(said: Aloud, count: int, seed: int) -> Iterator[tuple[Spoken, tuple[int, ...]]]:
-    """What is heard of so many lines, with their phones."""
-    read = aloud(said.lines, said.voice, count, seed)
+def _listened(voice: Voice, count: int, said: Aloud, seed: int) -> Iterator[tuple[Spoken, tuple[int, ...]]]:
+    """What is heard of so many lines that a voice reads, with their phones."""
+    read = aloud(voice.lines, voice.name, count, seed)
     first = list(itertools.islice(read, _TRIED))
     own = Acoustics.of([Spectra.of(samples, said.hearing.speech(samples)) for samples, _ in first])
     chance = np.random.default_rng(seed)

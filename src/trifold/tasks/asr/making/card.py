@@ -39,11 +39,7 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         f"{audio['speech_seconds'] / 3600:.2f} of them speech (SHA-256 of all samples {audio['sha256'][:16]}…)",
         *_heard(facts["hearing"]),
         *(f"- {name} (SHA-256 {digest[:16]}…)" for name, digest in facts["text"].items()),
-        *(
-            [f"- begun from what the voice {aloud['voice']} of {aloud['by']} said of the text"]
-            if (aloud := facts.get("read_aloud"))
-            else []
-        ),
+        *([f"- begun from what {_voices(aloud)} said of the text"] if (aloud := facts.get("read_aloud")) else []),
         f"- settings: {', '.join(f'{key} {value}' for key, value in facts['training'].items())}",
         f"- {facts['seconds'] / 60:.1f} minutes of computing",
         "",
@@ -58,6 +54,11 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _voices(aloud: Mapping[str, Any]) -> str:
+    names = [one["voice"] for one in aloud["voices"]]
+    return f"the {'voice' if len(names) == 1 else 'voices'} {', '.join(names)} of {aloud['by']}"
 
 
 def _heard(hearing: Mapping[str, Any]) -> list[str]:

@@ -36,12 +36,12 @@ from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Part, Scale, all_parts, scale_of, sounds
-from trifold.tasks.asr.speaking.spoken import lines_of
+from trifold.tasks.asr.speaking.spoken import Voice, lines_of, unsaid
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
 from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
 
-__all__ = ["Order", "Trained", "make"]
+__all__ = ["Order", "Reader", "Trained", "make"]
 
 _LEARNING = 2
 """Goes up when seeds are learnt in another way, so that `--resume` takes none of the old one."""
@@ -50,15 +50,23 @@ _LOOKED_AT = 200
 """Recordings, to know how well those fit that were learnt from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """voice: a language of espeak-ng or a voice of MBROLA. mnemonics: what it is asked for, for each phone, where it is
+    not to read the text itself."""
+
+    voice: str
+    mnemonics: Mapping[str, str] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is to be learnt. text: sentences and what pronounces them. units: how many to find where there is no text.
 
-    speak: a voice of espeak-ng that reads sentences of the text for a start. mnemonics: what it is asked for, for each
-    phone, where it is not to read the text itself. hearing: of the recordings, before its reduction is fitted to them.
-    own: how to train an encoder on them, where the hearing is to have one. resume: go on with the seeds that an earlier
-    run with the same recordings, text and settings finished. sources: the files that the text and its pronunciation
-    came from.
+    speak: voices that read sentences of the text for a start. hearing: of the recordings, before its reduction is
+    fitted to them. own: how to train an encoder on them, where the hearing is to have one. resume: go on with the seeds
+    that an earlier run with the same recordings, text and settings finished. sources: the files that the text and its
+    pronunciation came from.
     """
 
     name: str
@@ -66,8 +74,7 @@ class Order:
     text: tuple[Sequence[str], Speller] | None
     units: int
     settings: LearningSettings
-    speak: str | None = None
-    mnemonics: Mapping[str, str] | None = None
+    speak: Sequence[Reader] = ()
     hearing: Hearing = field(default_factory=Hearing)
     own: OwnSettings | None = None
     resume: bool = False
@@ -114,7 +121,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
             digest.update(hashlib.sha256(samples.tobytes()).digest())
             seconds += len(samples) / RATE
             recordings.append(hearing.listened(samples))
-            if order.speak is not None:
+            if order.speak:
                 acoustics.append(Spectra.of(samples, recordings[-1].stretches))
             progress(done, len(order.paths))
     scale = scale_of(recordings)
@@ -138,6 +145,9 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
         said = _said(order, pronounced, inventory, hearing, Acoustics.of(acoustics), scale)
+        if said is not None and (missing := unsaid(said.voices)):
+            named = " ".join(phones[one] for one in sorted(missing))
+            warn(f"no voice says {named} in full: such sounds are hardly found. Ask for others with --mnemonics.")
         work = _kept(order, hearing, digest.hexdigest(), sentences, said)
         kept.append(work)
         learnt = learn(
@@ -163,7 +173,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
         **({} if order.own is None else {"encoder_training": asdict(order.own)}),
         "text": {path.name: hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
-        **({} if order.speak is None else {"read_aloud": _read_aloud(order)}),
+        **({"read_aloud": _read_aloud(order)} if order.speak else {}),
         "seconds": round(spent, 1),
         **({} if learnt is None else {"learnt": _facts(learnt)}),
     }
@@ -214,18 +224,21 @@ def _said(
     acoustics: Acoustics | None,
     scale: Scale,
 ) -> Aloud | None:
-    """What a synthesiser may read, where it is asked to. acoustics, scale: of the recordings."""
-    if order.speak is None or order.text is None:
+    """What voices may read, where they are asked to. acoustics, scale: of the recordings."""
+    if not order.speak or order.text is None:
         return None
-    lines = lines_of(order.text[0], pronounced, inventory, order.mnemonics)
-    return Aloud(order.speak, lines, hearing, acoustics, scale)
+    sentences = order.text[0]
+    voices = [Voice(one.voice, lines_of(sentences, pronounced, inventory, one.mnemonics)) for one in order.speak]
+    return Aloud(voices, hearing, acoustics, scale)
 
 
 def _read_aloud(order: Order) -> dict[str, Any]:
     return {
         "by": "espeak-ng",
-        "voice": order.speak,
-        "mnemonics": None if order.mnemonics is None else dict(order.mnemonics),
+        "voices": [
+            {"voice": one.voice, "mnemonics": None if one.mnemonics is None else dict(one.mnemonics)}
+            for one in order.speak
+        ],
     }
 
 
@@ -233,7 +246,7 @@ def _kept(
     order: Order, hearing: Hearing, recordings: str, sentences: Sequence[Sequence[int]], said: Aloud | None
 ) -> Path:
     """Where seeds that are done are kept: of these recordings, heard so, this text and these settings alone."""
-    spoken = None if said is None else [said.voice, [line.content for line in said.lines]]
+    spoken = None if said is None else [[one.name, [line.content for line in one.lines]] for one in said.voices]
     settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
     known = json.dumps([_LEARNING, recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]

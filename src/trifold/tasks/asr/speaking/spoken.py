@@ -1,11 +1,16 @@
-"""Sentences of the unpaired text, read aloud by many voices of espeak-ng: sound whose phones are known.
+"""Sentences of the unpaired text, read aloud by synthesisers' voices: sound whose phones are known.
 
-Only which phones were asked for is used, not when the synthesiser says each.
+Only which phones were asked for is used, not when the synthesiser says each. Voices are espeak-ng's own, which are
+computed, or MBROLA's (`speaking/people`), which were people's.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +18,13 @@ import numpy as np
 
 from trifold.errors import DataError, UsageError
 from trifold.tasks.asr.sound.audio import RATE, Samples
+from trifold.tasks.asr.speaking.people import Joined, is_of_people, say
 from trifold.tasks.asr.speaking.synthesiser import Synthesiser
 from trifold.tasks.asr.text.inventory import Inventory
 from trifold.tasks.asr.text.letters import Pronounced, words_of
 from trifold.tasks.asr.text.reading import read_sentences
 
-__all__ = ["Line", "aloud", "lines_of", "read_mnemonics", "speaks"]
+__all__ = ["Line", "Voice", "aloud", "lines_of", "read_mnemonics", "speaks", "unsaid"]
 
 _VARIANTS = (
     *("m1", "f1", "m2", "f2", "m3", "f3", "m4", "f4", "m5", "f5", "m6", "m7"),
@@ -28,6 +34,10 @@ _VARIANTS = (
 _SPEEDS, _PITCHES = (140, 200), (25, 75)
 _LONGEST = 60
 """Phones of a sentence: of longer ones the alignment is slow, and no better."""
+_TRIED, _FEWEST = 48, 6
+"""Sentences that a voice of MBROLA is tried with, and of which it must have all sounds."""
+_AT_ONCE = 32
+_WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,14 @@ class Line:
 
     content: str
     phones: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """name: a language of espeak-ng, such as "sw", or a voice of MBROLA, such as "mb-us1". lines: what it may read."""
+
+    name: str
+    lines: Sequence[Line]
 
 
 def read_mnemonics(path: Path) -> dict[str, str]:
@@ -83,7 +101,10 @@ def lines_of(
 
 
 def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
-    """Raises UsageError where espeak-ng has no such voice or it cannot say one of the mnemonics, MissingExtra."""
+    """Raises UsageError where there is no such voice or espeak-ng cannot say one of the mnemonics, MissingExtra."""
+    if is_of_people(voice):
+        say("a", voice)  # which sounds it has is told by what it is to read: see `unsaid`
+        return
     synthesiser = Synthesiser()
     synthesiser.say("", f"{voice}+{_VARIANTS[0]}")
     for phone, said in (mnemonics or {}).items():
@@ -94,25 +115,76 @@ def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
             )
 
 
-def aloud(lines: Sequence[Line], voice: str, count: int, seed: int) -> Iterator[tuple[Samples, tuple[int, ...]]]:
-    """`count` of the lines at 16 kHz with their phones, read by one voice after the other, faster and slower.
+def unsaid(voices: Sequence[Voice], seed: int = 0) -> set[int]:
+    """Phones that no voice says, of those in the sentences that voices of MBROLA are tried with.
 
-    voice: a language of espeak-ng, such as "sw". Raises UsageError where there is none, MissingExtra.
+    Raises UsageError for a voice of MBROLA that lacks sounds of nearly all its sentences.
+    """
+    asked: set[int] = set()
+    said: set[int] = set()
+    for voice in voices:
+        if not is_of_people(voice.name):
+            return set()
+        missed: Counter[str] = Counter()
+        tried = good = 0
+        for line, joined in itertools.islice(_joined_lines(voice.lines, voice.name, seed), _TRIED):
+            tried += 1
+            asked.update(line.phones)
+            missed.update(set(joined.missed))
+            if not joined.missed:
+                good += 1
+                said.update(line.phones)
+        if good < min(_FEWEST, tried):
+            most = ", ".join(pair for pair, _ in missed.most_common(8))
+            raise UsageError(
+                f"{voice.name}: expected a voice that has the sounds of these sentences, found {good} of {tried} "
+                f"that it says in full. It has no {most}. Ask it for other sounds with --mnemonics, or take another."
+            )
+    return asked - said
+
+
+def aloud(lines: Sequence[Line], voice: str, count: int, seed: int) -> Iterator[tuple[Samples, tuple[int, ...]]]:
+    """`count` of the lines at 16 kHz with their phones, faster and slower; fewer where there are not as many.
+
+    voice: a language of espeak-ng, such as "sw", whose variants take turns; or a voice of MBROLA, which leaves out
+    lines with sounds that it has not. Raises UsageError where there is no such voice, MissingExtra.
     """
     import soxr
 
+    every = _joined_in_full(lines, voice, seed) if is_of_people(voice) else _computed(lines, voice, seed)
+    for samples, rate, line in itertools.islice(every, count):
+        yield np.asarray(soxr.resample(samples, rate, RATE), np.float32), line.phones
+
+
+def _computed(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Samples, int, Line]]:
+    """All lines in a random order, by each variant of a voice of espeak-ng in turn."""
     synthesiser = Synthesiser()
+    for number, (line, speed, pitch) in enumerate(_asked(lines, seed)):
+        variant = f"{voice}+{_VARIANTS[number % len(_VARIANTS)]}"
+        said = synthesiser.say(line.content, variant, speed=speed, pitch=pitch)
+        yield np.asarray(said.samples / 32768, np.float32), said.rate, line
+
+
+def _joined_in_full(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Samples, int, Line]]:
+    for line, joined in _joined_lines(lines, voice, seed):
+        if not joined.missed:
+            yield joined.samples, joined.rate, line
+
+
+def _joined_lines(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Line, Joined]]:
+    """All lines in a random order as a voice of MBROLA says them, some at once: most of the time is the processes'."""
+    asked = _asked(lines, seed)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        while some := list(itertools.islice(asked, _AT_ONCE)):
+            said = pool.map(lambda one: say(one[0].content, voice, speed=one[1], pitch=one[2]), some)
+            yield from zip((line for line, _, _ in some), said, strict=True)
+
+
+def _asked(lines: Sequence[Line], seed: int) -> Iterator[tuple[Line, int, int]]:
+    """The lines in a random order, each with a speed and a pitch."""
     chance = np.random.default_rng(seed)
-    order = chance.permutation(len(lines))[:count].tolist()
-    for number, i in enumerate(order):
-        said = synthesiser.say(
-            lines[i].content,
-            f"{voice}+{_VARIANTS[number % len(_VARIANTS)]}",
-            speed=int(chance.integers(*_SPEEDS)),
-            pitch=int(chance.integers(*_PITCHES)),
-        )
-        samples = said.samples.astype(np.float32) / 32768
-        yield np.asarray(soxr.resample(samples, said.rate, RATE), np.float32), lines[i].phones
+    for i in chance.permutation(len(lines)).tolist():
+        yield lines[i], int(chance.integers(*_SPEEDS)), int(chance.integers(*_PITCHES))
 
 
 def _joined(word: Sequence[str], mnemonics: Mapping[str, str]) -> list[str]:
