@@ -178,6 +178,7 @@ def test_a_voice_that_a_map_moved_away_is_brought_back() -> None:
     pytest.importorskip("torch")
     from trifold.tasks.asr.learning.reading import Text
     from trifold.tasks.asr.learning.spoken import Aloud, brought_over
+    from trifold.tasks.asr.speaking.spoken import Voice
 
     chance = np.random.default_rng(2)
     sentences = [[1, *chance.choice([1, 2, 3], 7, p=[0.5, 0.3, 0.2]).tolist()] for _ in range(60)]
@@ -198,7 +199,7 @@ def test_a_voice_that_a_map_moved_away_is_brought_back() -> None:
         each = [told.sounds.scores(a).argmax(1) // STATES == b for a, b in zip(frames, marks, strict=True)]
         return float(np.mean(np.concatenate(each)))
 
-    rounds = brought_over(models, frames, Aloud(()), Text.of(sentences, 4), 0.3, 0)
+    rounds = brought_over(models, frames, Aloud([Voice("en", ())]), Text.of(sentences, 4), 0.3, 0)
     assert right(models) < 0.65
     assert right(next(rounds)) > 0.7
     assert right(list(rounds)[-1]) > 0.95

@@ -21,7 +21,7 @@ from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
 from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
-from trifold.tasks.asr.sound.features import HOP, WINDOW
+from trifold.tasks.asr.sound.features import HOP, WINDOW, Frames
 from trifold.tasks.asr.sound.utterances import parts_of, sounds
 from trifold.tasks.asr.transcripts import Heard, Transcript
 
@@ -56,9 +56,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class _Memo:
-    """firsts: the first frame of each unit in the recording."""
+    """firsts: the first frame of each unit in the recording. scores: of each, where the graph's are not right."""
 
     firsts: tuple[int, ...]
+    scores: tuple[Frames, ...] = ()
 
 
 class AsrTask:
@@ -107,16 +108,19 @@ class AsrTask:
     def encode(self, request: Recording) -> Encoded:
         parts = parts_of(self.decoder.hearing.listened(request.samples), self.decoder.scale)
         frames = [sounds(part.frames) for part in parts]
+        own: list[Frames] = []
         if (voice := self.voices.get(request.name)) is not None:
             frames = [voice.map.apply(one) for one in frames]
+            own = [scores for one in frames if (scores := voice.scores(one)) is not None]
         units = [Unit({INPUT: one}, len(one)) for one in frames]
-        return Encoded(units, _Memo(tuple(part.first for part in parts)))
+        return Encoded(units, _Memo(tuple(part.first for part in parts), tuple(own)))
 
     def decode(self, request: Recording, memo: _Memo, outputs: Sequence[Arrays]) -> Transcript:
         phones: list[Heard] = []
         words: list[Heard] = []
-        for first, output in zip(memo.firsts, outputs, strict=True):
-            scores = np.asarray(output[OUTPUT], np.float64)
+        every = memo.scores or [output[OUTPUT] for output in outputs]
+        for first, heard in zip(memo.firsts, every, strict=True):
+            scores = np.asarray(heard, np.float64)
             spoken, shares = self._read(scores)
             times = [(_seconds(first + one.first), _seconds(first + one.last)) for one in spoken]
             for one, (start, end), share in zip(spoken, times, shares, strict=True):
@@ -129,6 +133,7 @@ class AsrTask:
         if not outputs:
             warnings.append("no speech was found in the recording.")
         usual, voice = self.decoder.usual, self.voices.get(request.name)
+        # By the graph's scores: what moved to a voice by itself fits whatever it was.
         if outputs and usual is not None and usual.is_strange([output[OUTPUT] for output in outputs]):
             warnings.append(self._unknown if voice is None else _STILL_STRANGE)
         if request.clipped > _CLIPPED:

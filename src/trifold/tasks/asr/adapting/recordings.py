@@ -61,7 +61,7 @@ def adapted(loaded: Loaded, of: Mapping[str, Sequence[Path]], progress: Progress
     fitting: list[str] = []
     short: list[str] = []
     maps: dict[str, Voice] = {}
-    steps = ROUNDS + 3
+    steps = ROUNDS + 1
     for number, (name, paths) in enumerate(of.items()):
         stretches = _some(task, paths)
         progress(number * steps + 1, len(of) * steps)
@@ -78,7 +78,10 @@ def adapted(loaded: Loaded, of: Mapping[str, Sequence[Path]], progress: Progress
     # Replies are of this model and these maps together.
     digest = hashlib.sha256(loaded.digest.encode())
     for name, voice in sorted(maps.items()):
-        digest.update(name.encode("utf-8", "surrogateescape") + voice.map.matrix.tobytes() + voice.map.offset.tobytes())
+        digest.update(name.encode("utf-8", "surrogateescape"))
+        own = None if voice.reader is None else voice.reader.sounds
+        for numbers in (voice.map.matrix, voice.map.offset, *(() if own is None else (own.means, own.variances))):
+            digest.update(numbers.tobytes())
     other = replace(loaded, task=task.adapted(maps), digest=digest.hexdigest())
     return Adapted(other, tuple(moved), tuple(fitting), tuple(short))
 

@@ -1,13 +1,14 @@
-"""A map for a voice, from its recordings alone: what is said in them is first read as it can be, then ever better.
+"""What a voice needs, from its recordings alone: what is said in them is first read as it can be, then ever better.
 
 A start at the likeliest length of the throat, then rounds in which the model's phones are heard in the mapped frames
-and the map is estimated anew from what was heard. Without torch.
+and the map is estimated anew from what was heard; then rounds in which each distribution moves by itself (Gauvain & Lee
+1994). Without torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,15 +17,23 @@ from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Table, posteriors
-from trifold.tasks.asr.refining.mixtures import Mixtures
+from trifold.tasks.asr.refining.adapted import drawn
+from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
-FRAMES, LEAST = 12_000, 100
-"""Of a voice's speech that are heard: two minutes teach as much as fifteen, and one second already something."""
-ROUNDS = 12
+FRAMES, LEAST = 60_000, 100
+"""Of a voice's speech that are heard: one second already teaches something, and ten minutes more than two."""
+_MAPPED = 12_000
+"""Of these for the map: two minutes teach as much as fifteen."""
+_MAPS, _EACH = 12, 6
+"""Rounds for the map, and of distributions by themselves."""
+ROUNDS = _MAPS + _EACH + 2
+"""Steps that progress is told of."""
+_STRENGTH = 30.0
+"""Frames' worth of each distribution as it was."""
 _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
@@ -46,22 +55,30 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """map: of frames. frames: of speech that it was found with. before, after: how well they fit, as `Usual` has it."""
+    """map: of frames. frames: of speech that it was found with. before, after: how well they fit, as `Usual` has it,
+    without and with the map. reader: what hears mapped frames, where that is not the model's graph."""
 
     map: Map
     frames: int
     before: float
     after: float
+    reader: Reader | None = None
 
     @property
     def helps(self) -> bool:
         """Whether the voice fits better with the map."""
         return self.after > self.before
 
+    def scores(self, frames: Frames) -> Frames | None:
+        """Scaled log p(mapped frame | state), shape (N, S), as the graph gives them; None where the graph is right."""
+        if self.reader is None:
+            return None
+        return np.asarray(self.reader.scale * self.reader.sounds.scores(frames), np.float32)
+
 
 def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no_progress) -> Voice:
     """The map for the voice of all stretches: none where it fits as known voices do; else none, for a throat of another
-    length, or any, as it fits best.
+    length, or any, as it fits best; where there is one, the distributions of what it gives, too.
 
     stretches: frames as the graph scores them, shape (N, D) each. progress: told the rounds that are done.
     """
@@ -73,24 +90,42 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     before = _fit(reader, heard, nothing)
     usual = reader.decoder.usual
     if usual is not None and before >= usual.mean - _KNOWN * usual.spread:
-        progress(ROUNDS + 2, ROUNDS + 2)
+        progress(ROUNDS, ROUNDS)
         return Voice(nothing, sum(map(len, heard)), before, before)
     start = _throat(reader, heard)
-    progress(1, ROUNDS + 2)
-    moved = [start.apply(one) for one in heard]
+    progress(1, ROUNDS)
+    moved = [start.apply(one) for one in _some(heard, _MAPPED)]
     step = nothing
-    for done in range(ROUNDS):
+    for done in range(_MAPS):
         evidence, shares = _heard(reader, moved, step)
         if not shares.sum() > 0:
             step = nothing
             break  # nothing of it can be any phone
         step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
-        progress(done + 2, ROUNDS + 2)
+        progress(done + 2, ROUNDS)
     maps = [nothing, start, step.after(start)]
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
-    progress(ROUNDS + 2, ROUNDS + 2)
+    progress(_MAPS + 2, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
-    return Voice(maps[best], sum(map(len, heard)), before, fits[best])
+    mapped = [maps[best].apply(one) for one in heard]
+    own = _each(reader, mapped, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if best else None
+    progress(ROUNDS, ROUNDS)
+    return Voice(maps[best], sum(map(len, heard)), before, fits[best], own)
+
+
+def _each(reader: Reader, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
+    """After rounds in which each distribution moves by itself towards what is heard of it in the mapped frames."""
+    variance = np.concatenate(stretches).var(0).astype(np.float64)
+    for number in range(_EACH):
+        totals = Totals.zero(*reader.sounds.means.shape)
+        for indices, shares in _shares(reader, stretches):
+            for i, share in zip(indices, shares, strict=True):
+                own = share[: len(stretches[i])]
+                if np.isfinite(own).all():
+                    totals.add(stretches[i], reader.sounds.components(stretches[i], own))
+        reader = replace(reader, sounds=drawn(reader.sounds, totals, variance, _STRENGTH))
+        done(number + 1)
+    return reader
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:

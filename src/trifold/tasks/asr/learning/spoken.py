@@ -29,18 +29,21 @@ from trifold.tasks.asr.sound.audio import Samples
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale, Spoken, frames_of
+from trifold.tasks.asr.speaking.people import is_of_people
 from trifold.tasks.asr.speaking.spoken import Voice, aloud
 
-__all__ = ["ROUNDS", "Aloud", "brought_over", "by_voices", "told_aloud"]
+__all__ = ["Aloud", "brought_over", "by_voices", "told_aloud"]
 
 _MAPS = 6
 """Rounds in which the map of all frames is found."""
 _TOGETHER = 4
-"""Rounds in which all means move together; the first is at full scale, and says how many phones there are."""
-_SCALES = (1.0, *[0.25] * 11, *[0.5] * 3, *[1.0] * 3)
-"""What is heard counts so much in each round after the map, as a share of what it will in the end."""
-ROUNDS = 1 + len(_SCALES)
-"""Models that `brought_over` gives: after the map, and after each round."""
+"""Rounds in which all means of computed voices move together. The first round is at full scale, and says how many
+phones there are."""
+_COMPUTED = (1.0, *[0.25] * 11, *[0.5] * 3, *[1.0] * 3)
+"""What is heard counts so much in each round after the map, as a share of what it will in the end: where the voices
+were computed, few frames are right at first."""
+_PEOPLES = (1.0, *[0.5] * 5, *[1.0] * 6)
+"""The same where they were people's."""
 _STRENGTH = 30.0
 _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
@@ -62,6 +65,16 @@ class Aloud:
     acoustics: Acoustics | None = None
     scale: Scale | None = None
 
+    @property
+    def people(self) -> bool:
+        """Whether all voices were people's."""
+        return all(is_of_people(voice.name) for voice in self.voices)
+
+    @property
+    def rounds(self) -> int:
+        """Models that `brought_over` gives: after the map, and after each round."""
+        return 1 + len(_PEOPLES if self.people else _COMPUTED)
+
 
 def by_voices(
     recordings: Sequence[Frames],
@@ -76,9 +89,9 @@ def by_voices(
     found = told_aloud(said, text.symbols, settings, seed, report, label)
     rounds = brought_over(found, recordings, said, text, settings.scale, seed)
     with report(f"{label}: to the recordings' voices") as progress:
-        for done in range(ROUNDS):
-            found = next(rounds)
-            progress(done + 1, ROUNDS)
+        for done, one in enumerate(rounds, 1):
+            found = one
+            progress(done, said.rounds)
     return found
 
 
@@ -120,8 +133,8 @@ def _listened(voice: Voice, count: int, said: Aloud, seed: int) -> Iterator[tupl
 def brought_over(
     told: Told, recordings: Sequence[Frames], said: Aloud, text: Text, scale: float, seed: int
 ) -> Iterator[Told]:
-    """The models after the map and after each round in which a random sample of the recordings is heard: `ROUNDS` in
-    all. scale: how much a frame's score counts beside the trigrams."""
+    """The models after the map and after each round in which a random sample of the recordings is heard,
+    `said.rounds` in all. scale: how much a frame's score counts beside the trigrams."""
     chosen = _some(recordings, _FRAMES, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
 
@@ -131,9 +144,10 @@ def brought_over(
     told = _mapped(told, chosen, said, text, scale, variance, seed)
     yield told
     balance: Balance | None = None
-    for number, share in enumerate(_SCALES):
+    together = 0 if said.people else _TOGETHER
+    for number, share in enumerate(_PEOPLES if said.people else _COMPUTED):
         following = text.following if balance is None else balance.on(text.following)
-        found = relearnt(told, following, chosen, share * scale, moved_together if number < _TOGETHER else each)
+        found = relearnt(told, following, chosen, share * scale, moved_together if number < together else each)
         # Where sounds count little, their lengths are the text's alone: every phone would become short.
         told = found.told if share == 1.0 else Told(found.told.sounds, told.stays)
         balance = Balance.of(text.sentences, found.heard) if balance is None else balance.after(found.heard)
