@@ -16,7 +16,7 @@ from trifold.interfaces.console import Terminal
 from trifold.models.folder import write_manifest
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.recordings import voices
-from trifold.tasks.asr.adapting.voices import Reader, brought
+from trifold.tasks.asr.adapting.voices import ROUNDS, Reader, brought
 from trifold.tasks.asr.commands.transcribe import transcribe
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.making.graph import read_graph, write_graph
@@ -138,6 +138,35 @@ def test_features_of_an_encoder_are_mapped_from_where_they_are() -> None:
     assert found.frames == len(path)
     back = found.map.apply(away.apply(frames))
     assert np.square(back - frames).mean() < 0.25 * np.square(away.apply(frames) - frames).mean()
+
+
+def test_each_distribution_moves_by_itself_after_the_map() -> None:
+    """One that no map of all frames can bring back; where nothing moves, it stays."""
+    chance = np.random.default_rng(11)
+    sounds = random_mixtures(chance, 9, 1)
+    chain = Chain(np.full(3, 1 / 3), np.full((3, 3), 0.3), np.full(3, 0.1))
+    scale = Scale(np.zeros(17, np.float32), np.ones(17, np.float32))
+    decoder = Decoder(("", "a", "b"), scale, np.full(9, 0.7), chain, hearing=Hearing(encoder=cast(Encoder, object())))
+    path = np.repeat([3, 4, 5, 6, 7, 8, 0, 1, 2] * 80, 4)
+    means = sounds.means[:, 0].copy()
+    means[4] += 1.2
+    away = Map(np.eye(4) + 0.1 * chance.standard_normal((4, 4)), 0.8 * chance.standard_normal(4))
+    frames = away.apply(means[path] + np.sqrt(sounds.variances[path, 0]) * chance.standard_normal((len(path), 4)))
+    told: list[int] = []
+    found = brought(Reader(decoder, sounds, 0.5), [frames], lambda done, _: told.append(done))
+    assert found.helps
+    assert found.reader is not None
+    assert told == sorted(told)
+    assert told[-1] == ROUNDS
+    mapped = found.map.apply(frames)
+    centres = np.stack([mapped[path == state].mean(0) for state in range(9)])
+    before = np.abs(sounds.means[:, 0] - centres).mean(1)
+    after = np.abs(found.reader.sounds.means[:, 0] - centres).mean(1)
+    assert after[4] < 0.3 * before[4]
+    assert after.mean() < 0.5 * before.mean()
+    scores = found.scores(mapped)
+    assert scores is not None
+    assert np.allclose(scores, 0.5 * found.reader.sounds.scores(mapped), rtol=1e-4, atol=1e-4)
 
 
 def said(phones: Sequence[int], lower: float, chance: np.random.Generator) -> Any:

@@ -78,11 +78,10 @@ def readers_of(speak: Sequence[str], mnemonics: Sequence[Path]) -> tuple[Reader,
         raise UsageError(
             f"--mnemonics: expected one table, or one for each of {len(speak)} times --speak, found {len(mnemonics)}."
         )
+    if any(not name.strip() for names in speak for name in names.split(",")):
+        raise UsageError("--speak: expected names of voices with commas between, found an empty one.")
     read = [read_mnemonics(path) for path in mnemonics]
     tables = read if len(read) > 1 else [read[0] if read else None] * len(speak)
     return tuple(
-        Reader(name.strip(), table)
-        for names, table in zip(speak, tables, strict=True)
-        for name in names.split(",")
-        if name.strip()
+        Reader(name.strip(), table) for names, table in zip(speak, tables, strict=True) for name in names.split(",")
     )
