@@ -82,6 +82,12 @@ class AsrTask:
         self._unknown = _STRANGE if voices is None else _STRANGE_ALONE
         self._chain: Chain = decoder.chain()
         self._phones = None if decoder.grams is None else PhoneSearch(decoder.grams, decoder.stays)
+        self._own: dict[int, tuple[Chain, PhoneSearch | None]] = {}
+        for voice in self.voices.values():
+            if voice.reader is not None and id(voice) not in self._own:
+                own = voice.reader.decoder
+                search = None if self._phones is None else self._phones.lasting(own.stays)
+                self._own[id(voice)] = own.chain(), search
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
 
     def adapted(self, voices: Mapping[str, Voice]) -> AsrTask:
@@ -118,10 +124,11 @@ class AsrTask:
     def decode(self, request: Recording, memo: _Memo, outputs: Sequence[Arrays]) -> Transcript:
         phones: list[Heard] = []
         words: list[Heard] = []
+        voice = self.voices.get(request.name)
         every = memo.scores or [output[OUTPUT] for output in outputs]
         for first, heard in zip(memo.firsts, every, strict=True):
             scores = np.asarray(heard, np.float64)
-            spoken, shares = self._read(scores)
+            spoken, shares = self._read(scores, *self._own.get(id(voice), (self._chain, self._phones)))
             times = [(_seconds(first + one.first), _seconds(first + one.last)) for one in spoken]
             for one, (start, end), share in zip(spoken, times, shares, strict=True):
                 if one.phone:
@@ -132,7 +139,7 @@ class AsrTask:
         warnings = []
         if not outputs:
             warnings.append("no speech was found in the recording.")
-        usual, voice = self.decoder.usual, self.voices.get(request.name)
+        usual = self.decoder.usual
         # By the graph's scores: what moved to a voice by itself fits whatever it was.
         if outputs and usual is not None and usual.is_strange([output[OUTPUT] for output in outputs]):
             warnings.append(self._unknown if voice is None else _STILL_STRANGE)
@@ -148,14 +155,13 @@ class AsrTask:
             0.0 if voice is None else voice.frames * HOP / RATE,
         )
 
-    def _read(self, scores: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
+    def _read(
+        self, scores: np.ndarray[Any, np.dtype[np.float64]], chain: Chain, search: PhoneSearch | None
+    ) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
         """The likeliest phones of a stretch, and what each phone's share in each of them is: (phones, V)."""
         lengths = np.array([len(scores)], np.int64)
-        if self._phones is None:
-            spoken = spoken_of(best_paths(self._chain, scores[None], lengths)[0])
-        else:
-            spoken = self._phones.read(scores)
-        gamma, _, _ = posteriors(self._chain, scores[None], lengths)
+        spoken = spoken_of(best_paths(chain, scores[None], lengths)[0]) if search is None else search.read(scores)
+        gamma, _, _ = posteriors(chain, scores[None], lengths)
         by_phone = gamma[0].reshape(len(scores), -1, STATES).sum(2)
         shares = np.stack([by_phone[one.first : one.last].mean(0) for one in spoken])
         return spoken, shares.astype(np.float32)

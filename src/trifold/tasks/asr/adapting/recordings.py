@@ -79,9 +79,12 @@ def adapted(loaded: Loaded, of: Mapping[str, Sequence[Path]], progress: Progress
     digest = hashlib.sha256(loaded.digest.encode())
     for name, voice in sorted(maps.items()):
         digest.update(name.encode("utf-8", "surrogateescape"))
-        own = None if voice.reader is None else voice.reader.sounds
-        for numbers in (voice.map.matrix, voice.map.offset, *(() if own is None else (own.means, own.variances))):
-            digest.update(numbers.tobytes())
+        numbers = [voice.map.matrix, voice.map.offset]
+        if voice.reader is not None:
+            own = voice.reader.sounds
+            numbers += [own.weights, own.means, own.variances, voice.reader.decoder.stays]
+        for one in numbers:
+            digest.update(one.tobytes())
     other = replace(loaded, task=task.adapted(maps), digest=digest.hexdigest())
     return Adapted(other, tuple(moved), tuple(fitting), tuple(short))
 

@@ -20,6 +20,7 @@ from trifold.tasks.asr.matching.chains import Table, posteriors
 from trifold.tasks.asr.refining.adapted import drawn
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
+from trifold.tasks.asr.refining.told import STAYS
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
@@ -34,6 +35,8 @@ ROUNDS = _MAPS + _EACH + 2
 """Steps that progress is told of."""
 _STRENGTH = 30.0
 """Frames' worth of each distribution as it was."""
+_LASTING = 10.0
+"""Frames' worth of how long each state lasted."""
 _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
@@ -114,16 +117,22 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
 
 
 def _each(reader: Reader, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
-    """After rounds in which each distribution moves by itself towards what is heard of it in the mapped frames."""
+    """After rounds in which each distribution moves by itself towards what is heard of it in the mapped frames, and
+    each state lasts as long as it is heard."""
     variance = np.concatenate(stretches).var(0).astype(np.float64)
     for number in range(_EACH):
         totals = Totals.zero(*reader.sounds.means.shape)
-        for indices, shares in _shares(reader, stretches):
+        stayed, times = (_LASTING * part for part in (reader.decoder.stays, np.ones_like(reader.decoder.stays)))
+        for indices, shares, moves in _shares(reader, stretches):
+            if not np.isfinite(shares).all():
+                continue
             for i, share in zip(indices, shares, strict=True):
                 own = share[: len(stretches[i])]
-                if np.isfinite(own).all():
-                    totals.add(stretches[i], reader.sounds.components(stretches[i], own))
-        reader = replace(reader, sounds=drawn(reader.sounds, totals, variance, _STRENGTH))
+                totals.add(stretches[i], reader.sounds.components(stretches[i], own))
+                times += own.sum(0)
+            stayed += np.diag(moves)
+        decoder = replace(reader.decoder, stays=np.clip(stayed / times, *STAYS))
+        reader = Reader(decoder, drawn(reader.sounds, totals, variance, _STRENGTH), reader.scale)
         done(number + 1)
     return reader
 
@@ -133,7 +142,7 @@ def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evide
     each component was heard, shape (S, M)."""
     evidence = Evidence.zero(len(now.offset))
     counts = np.zeros_like(reader.sounds.weights)
-    for indices, shares in _shares(reader, [now.apply(one) for one in stretches]):
+    for indices, shares, _ in _shares(reader, [now.apply(one) for one in stretches]):
         for i, share in zip(indices, shares, strict=True):
             if not np.isfinite(share[: len(stretches[i])]).all():
                 continue
@@ -143,8 +152,9 @@ def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evide
     return evidence, counts
 
 
-def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table]]:
-    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones."""
+def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table, Table]]:
+    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones; and how often
+    each state follows each, shape (S, S)."""
     chain = reader.decoder.chain()
     order = sorted(range(len(stretches)), key=lambda i: len(stretches[i]))
     while order:
@@ -155,7 +165,8 @@ def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[
         scores = np.zeros((len(indices), int(lengths.max()), len(chain.initial)))
         for row, i in zip(scores, indices, strict=True):
             row[: len(stretches[i])] = reader.scale * reader.sounds.scores(stretches[i])
-        yield indices, posteriors(chain, scores, lengths)[0]
+        gamma, moves, _ = posteriors(chain, scores, lengths)
+        yield indices, gamma, moves
 
 
 def _throat(reader: Reader, stretches: Sequence[Frames]) -> Map:

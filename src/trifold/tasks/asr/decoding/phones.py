@@ -40,6 +40,12 @@ class PhoneSearch:
         self._stay, self._go = np.log(stays), np.log(1 - stays)
         self._known: dict[int, tuple[Reals, Numbers]] = {}
 
+    def lasting(self, stays: Reals) -> PhoneSearch:
+        """The same for a voice whose states last otherwise."""
+        other = PhoneSearch(self._following, stays)
+        other._known = self._known
+        return other
+
     def read(self, scores: np.ndarray[Any, Any]) -> list[Spoken]:
         """The phones with their frames; none where there are fewer than `STATES` frames.
 

@@ -20,7 +20,7 @@ from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.matching.trigrams import Following
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
-from trifold.tasks.asr.refining.told import Told
+from trifold.tasks.asr.refining.told import STAYS, Told
 from trifold.tasks.asr.sound.features import Frames
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _TINY = 1e-30
 _LEAST, _UNLIKELIEST = 1e-12, -15.0
 """Of a state's share so far, and of a frame's scaled score beside the best one's. Products of less would be numbers
 that processors compute with far more slowly (denormal ones): synthetic voices are as sure as that."""
-_STAYS, _STAYS_AT_FIRST = (0.05, 0.98), 0.6
+_STAYS_AT_FIRST = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def relearnt(
         done += len(heard.indices)
         progress(done, len(utterances))
     progress(len(utterances), len(utterances))
-    stays = np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS)
+    stays = np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *STAYS)
     # Each time that a phone is heard, its first state is left once.
     return Relearnt(Told(estimate(told.sounds, totals), stays), (times - stayed)[::STATES])
 

@@ -18,7 +18,7 @@ from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["Told", "aligned", "learn_told"]
+__all__ = ["STAYS", "Told", "aligned", "learn_told"]
 
 States: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -26,7 +26,7 @@ _AT_ONCE = 64
 _FIRST_ROUNDS, _ROUNDS_OF_A_SIZE = 4, 2
 _NEVER = -1e30
 _STAYS_AT_FIRST = 0.6
-_STAYS = (0.05, 0.98)
+STAYS = (0.05, 0.98)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +137,4 @@ def _lasting(paths: Sequence[States], symbols: int) -> Table:
     for path in paths:
         np.add.at(times, path, 1.0)
         np.add.at(stayed, path[1:][path[1:] == path[:-1]], 1.0)
-    return np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *_STAYS)
+    return np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *STAYS)
