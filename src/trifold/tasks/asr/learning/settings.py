@@ -30,7 +30,7 @@ class LearningSettings:
     steps: int = 300
     rounds: int = 8
     scale: float = 0.2
-    spoken: int = 1600
+    spoken: int = 3200
     components: int = 8
     refinements: int = 6
     seed: int = 0
