@@ -1,10 +1,12 @@
-"""How many phones are wrong after each round in which a synthesiser's models are brought over to recordings.
+"""How well recordings fit after each round in which voices' models are brought over to them, and how much is wrong.
 
-    python recipes/learning_curve.py AUDIO TABLE --text TEXT (--letters TABLE | --dictionary TABLE)
+    python recipes/learning_curve.py AUDIO [TABLE] --text TEXT (--letters TABLE | --dictionary TABLE)
         --speak VOICE[,VOICE...] [--mnemonics TABLE] [--fold TABLE] [--seed 0]
 
-AUDIO: a folder of recordings. TABLE: references as `trifold asr score` reads them. The rounds are those of one seed of
-`trifold asr train`; every eighth recording is read after each. This reads references: it measures, and makes no model.
+AUDIO: a folder of recordings. The rounds are those of one seed of `trifold asr train`. What is printed is the logarithm
+of the likelihood of a frame, of 30,000: of two starts for the same recordings and text the better one has more, so
+voices can be chosen without a transcript. TABLE: references as `trifold asr score` reads them; with them every eighth
+recording is read after each round. It measures, and makes no model.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 from contextlib import nullcontext
 from pathlib import Path
+
+import numpy as np
 
 from speech_text import add_text, known_text
 from trifold.task import no_progress
@@ -21,6 +25,7 @@ from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, brought_over, told_aloud
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import read_folds, read_references
+from trifold.tasks.asr.refining.heard import hear
 from trifold.tasks.asr.refining.paths import Trigrams, best_phones
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra
@@ -31,12 +36,13 @@ from trifold.tasks.asr.speaking.spoken import Voice, lines_of
 from trifold.tasks.asr.writing.naming import recording_name
 
 EVERY = 8
+LOOKED_AT = 30_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("audio", type=Path)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=Path, nargs="?")
     add_text(parser)
     parser.add_argument("--speak", action="append", required=True)
     parser.add_argument("--mnemonics", type=Path, action="append", default=[])
@@ -62,7 +68,7 @@ def main() -> None:
     folds = {} if options.fold is None else read_folds(options.fold)
     references = {
         one.name: [p for phone in one.phones if (p := folds.get(phone, phone))]
-        for one in read_references(options.table)
+        for one in (() if options.table is None else read_references(options.table))
     }
     tested = [
         (one, phones)
@@ -71,18 +77,27 @@ def main() -> None:
     ]
     trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
 
-    def wrong(told: Told) -> float:
+    heard = [one for one in frames if len(one)]
+    looked_at, size = [], 0
+    for i in np.random.default_rng(0).permutation(len(heard)).tolist():
+        if size < LOOKED_AT:
+            looked_at.append(heard[i])
+            size += len(heard[i])
+
+    def measured(told: Told) -> str:
+        likely = sum(one.likelihood for one in hear(told, text.following, looked_at, settings.scale)) / size
+        if not tested:
+            return f"{likely:.4f}"
         pairs = []
         for one, phones in tested[::EVERY]:
             found = best_phones(settings.scale * told.sounds.scores(one), told.stays, trigrams)
-            pairs.append((phones, [phones_of_text[heard.phone] for heard in found if heard.phone]))
-        return compare(pairs).rate
+            pairs.append((phones, [phones_of_text[one.phone] for one in found if one.phone]))
+        return f"{likely:.4f}, PER {compare(pairs).rate:.1%}"
 
     first = told_aloud(said, text.symbols, settings, settings.seed, lambda _: nullcontext(no_progress), "")
-    print(f"as the synthesiser speaks through the recordings' microphone: PER {wrong(first):.1%}", flush=True)
-    heard = [one for one in frames if len(one)]
+    print(f"as the voices speak through the recordings' microphone: {measured(first)}", flush=True)
     for number, told in enumerate(brought_over(first, heard, said, text, settings.scale, settings.seed), 1):
-        print(f"round {number}: PER {wrong(told):.1%}", flush=True)
+        print(f"round {number}: {measured(told)}", flush=True)
 
 
 if __name__ == "__main__":

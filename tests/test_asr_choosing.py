@@ -14,6 +14,7 @@ from trifold.tasks.asr.choosing.alarms import alarms
 from trifold.tasks.asr.choosing.measures import Measures, Yardstick, common_size, measure, yardstick
 from trifold.tasks.asr.choosing.simulated import permuted, unigrams
 from trifold.tasks.asr.choosing.verdict import DOUBTFUL, NOT, TOOK_OFF, Levels, levels, verdict
+from trifold.tasks.asr.learning.judging import Judge
 from trifold.tasks.asr.matching.players import Watched
 from trifold.tasks.asr.measuring.errors import compare
 
@@ -48,6 +49,25 @@ def text() -> Yardstick:
 @pytest.fixture(scope="module")
 def against(text: Yardstick) -> Levels:
     return levels(text, size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "word", "cause"),
+    [
+        (0.9, TOOK_OFF, ""),
+        (0.78, TOOK_OFF, ""),
+        (0.73, DOUBTFUL, "the seeds agree on 73%"),
+        (0.4, NOT, "depends on chance"),
+        (None, DOUBTFUL, "one seed only"),
+    ],
+)
+def test_seeds_that_disagree_take_trust_away(
+    agreement: float | None, word: str, cause: str, text: Yardstick, against: Levels
+) -> None:
+    judge = Judge(text, against, SIZE)
+    found = judge.conclude(judge.judge(list(text.held)), agreement)
+    assert found.word == word
+    assert cause in " ".join(found.causes)
 
 
 def measured(found: Sentences, text: Yardstick) -> Measures:
