@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,13 +15,15 @@ import pytest
 from trifold.errors import ModelDamaged
 from trifold.interfaces.console import Terminal
 from trifold.models.folder import write_manifest
+from trifold.task import Limits
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.recordings import voices
-from trifold.tasks.asr.adapting.voices import ROUNDS, Reader, brought
+from trifold.tasks.asr.adapting.voices import ROUNDS, Reader, Voice, brought
 from trifold.tasks.asr.commands.transcribe import transcribe
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.making.graph import read_graph, write_graph
 from trifold.tasks.asr.making.initialisers import initialisers
+from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.refining.mixtures import Mixtures
@@ -31,6 +34,7 @@ from trifold.tasks.asr.sound.encoders import Encoder
 from trifold.tasks.asr.sound.features import mfcc, warping
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale, all_parts, scale_of, sounds
+from trifold.tasks.asr.task import open_task
 from trifold.tasks.asr.transcripts import Transcript
 from trifold.tasks.asr.writing.reading import read_transcripts
 
@@ -141,7 +145,7 @@ def test_features_of_an_encoder_are_mapped_from_where_they_are() -> None:
 
 
 def test_each_distribution_moves_by_itself_after_the_map() -> None:
-    """One that no map of all frames can bring back; where nothing moves, it stays."""
+    """One that no map of all frames can bring back."""
     chance = np.random.default_rng(11)
     sounds = random_mixtures(chance, 9, 1)
     chain = Chain(np.full(3, 1 / 3), np.full((3, 3), 0.3), np.full(3, 0.1))
@@ -290,6 +294,29 @@ def test_the_order_of_recordings_does_not_matter(model: Path, speakers: Path, tm
         for paths in (other, other[::-1])
     ]
     assert found[0] == found[1][::-1]
+
+
+def test_a_voice_with_distributions_of_its_own_is_read_by_them(model: Path, speakers: Path) -> None:
+    """Not by what the graph says, and each state as long as that voice's lasts."""
+    task = open_task(model, "one-voice@1")
+    sounds, scale = read_graph(model / "model.onnx")
+    path = str(sorted((speakers / "known").iterdir())[0])
+    request = task.check({"audio": path}, Limits())
+    plain = task.encode(request)
+    outputs = [{OUTPUT: np.asarray(scale * sounds.scores(unit.arrays[INPUT]), np.float32)} for unit in plain.units]
+    wanted = task.decode(request, plain.memo, outputs)
+    nonsense = [{OUTPUT: np.zeros_like(one[OUTPUT])} for one in outputs]
+    assert task.decode(request, plain.memo, nonsense).phones != wanted.phones
+
+    def adapted(decoder: Decoder) -> Transcript:
+        nothing = Map.none(sounds.means.shape[2])
+        voice = Voice(nothing, 100, 0.0, 1.0, Reader(decoder, sounds, scale))
+        other = task.adapted({path: voice})
+        return other.decode(request, other.encode(request).memo, nonsense)
+
+    assert adapted(task.decoder).phones == wanted.phones
+    slower = replace(task.decoder, stays=np.full_like(task.decoder.stays, 0.98))
+    assert adapted(slower).phones != wanted.phones
 
 
 def test_too_little_speech_is_told(

@@ -56,10 +56,11 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class _Memo:
-    """firsts: the first frame of each unit in the recording. scores: of each, where the graph's are not right."""
+    """firsts: the first frame of each unit in the recording. frames: of each, where the graph's scores of
+    them are not right."""
 
     firsts: tuple[int, ...]
-    scores: tuple[Frames, ...] = ()
+    frames: tuple[Frames, ...] = ()
 
 
 class AsrTask:
@@ -114,10 +115,10 @@ class AsrTask:
     def encode(self, request: Recording) -> Encoded:
         parts = parts_of(self.decoder.hearing.listened(request.samples), self.decoder.scale)
         frames = [sounds(part.frames) for part in parts]
-        own: list[Frames] = []
-        if (voice := self.voices.get(request.name)) is not None:
+        voice = self.voices.get(request.name)
+        if voice is not None:
             frames = [voice.map.apply(one) for one in frames]
-            own = [scores for one in frames if (scores := voice.scores(one)) is not None]
+        own = () if voice is None or voice.reader is None else frames
         units = [Unit({INPUT: one}, len(one)) for one in frames]
         return Encoded(units, _Memo(tuple(part.first for part in parts), tuple(own)))
 
@@ -125,9 +126,9 @@ class AsrTask:
         phones: list[Heard] = []
         words: list[Heard] = []
         voice = self.voices.get(request.name)
-        every = memo.scores or [output[OUTPUT] for output in outputs]
-        for first, heard in zip(memo.firsts, every, strict=True):
-            scores = np.asarray(heard, np.float64)
+        for i, (first, output) in enumerate(zip(memo.firsts, outputs, strict=True)):
+            own = None if voice is None or not memo.frames else voice.scores(memo.frames[i])
+            scores = np.asarray(output[OUTPUT] if own is None else own, np.float64)
             spoken, shares = self._read(scores, *self._own.get(id(voice), (self._chain, self._phones)))
             times = [(_seconds(first + one.first), _seconds(first + one.last)) for one in spoken]
             for one, (start, end), share in zip(spoken, times, shares, strict=True):

@@ -77,16 +77,22 @@ def adapted(loaded: Loaded, of: Mapping[str, Sequence[Path]], progress: Progress
         progress((number + 1) * steps, len(of) * steps)
     # Replies are of this model and these maps together.
     digest = hashlib.sha256(loaded.digest.encode())
+    known: dict[int, bytes] = {}
     for name, voice in sorted(maps.items()):
         digest.update(name.encode("utf-8", "surrogateescape"))
-        numbers = [voice.map.matrix, voice.map.offset]
-        if voice.reader is not None:
-            own = voice.reader.sounds
-            numbers += [own.weights, own.means, own.variances, voice.reader.decoder.stays]
-        for one in numbers:
-            digest.update(one.tobytes())
+        if id(voice) not in known:
+            known[id(voice)] = _digest(voice)
+        digest.update(known[id(voice)])
     other = replace(loaded, task=task.adapted(maps), digest=digest.hexdigest())
     return Adapted(other, tuple(moved), tuple(fitting), tuple(short))
+
+
+def _digest(voice: Voice) -> bytes:
+    numbers = [voice.map.matrix, voice.map.offset]
+    if voice.reader is not None:
+        own = voice.reader.sounds
+        numbers += [own.weights, own.means, own.variances, voice.reader.decoder.stays]
+    return hashlib.sha256(b"".join(one.tobytes() for one in numbers)).digest()
 
 
 def _some(task: AsrTask, paths: Sequence[Path]) -> list[Frames]:
@@ -108,4 +114,5 @@ def _some(task: AsrTask, paths: Sequence[Path]) -> list[Frames]:
             frames += len(found[-1])
         if sum(map(len, found)) >= FRAMES:
             break
-    return found
+    # Mixed, as the throat and the map are found from the first of them.
+    return [found[i] for i in chance.permutation(len(found)).tolist()]

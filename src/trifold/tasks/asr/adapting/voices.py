@@ -27,6 +27,8 @@ __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
 FRAMES, LEAST = 60_000, 100
 """Of a voice's speech that are heard: one second already teaches something, and ten minutes more than two."""
+_ENOUGH = 2_000
+"""Frames from which distributions are moved by themselves too: a voice of one recording keeps nothing but its map."""
 _MAPPED = 12_000
 """Of these for the map: two minutes teach as much as fifteen."""
 _MAPS, _EACH = 12, 6
@@ -111,7 +113,8 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     progress(_MAPS + 2, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
     mapped = [maps[best].apply(one) for one in heard]
-    own = _each(reader, mapped, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if best else None
+    enough = best and sum(map(len, heard)) >= _ENOUGH
+    own = _each(reader, mapped, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
     progress(ROUNDS, ROUNDS)
     return Voice(maps[best], sum(map(len, heard)), before, fits[best], own)
 

@@ -113,7 +113,7 @@ def learn(
         return First(labels, Told(model.sounds, model.stays))
 
     def from_voices(seed: int, label: str, said: Aloud) -> First:
-        told = by_voices(pieces.frames, said, text, settings, seed, report, label)
+        told = by_voices(pieces.frames, said, text, settings, seed, report, label, warn)
         with report(f"{label}: reading") as progress:
             return First(model_of(told).read(pieces.frames, progress), told)
 

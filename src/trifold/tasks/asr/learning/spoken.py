@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trifold.errors import DataError
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.throats import throat
-from trifold.tasks.asr.learning.reading import Report, Text
+from trifold.tasks.asr.learning.reading import Report, Text, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
@@ -58,12 +59,14 @@ _APART = 1000
 @dataclass(frozen=True, slots=True)
 class Aloud:
     """voices: that read, each as much as the others. hearing: as of the recordings. acoustics: theirs, which what is
-    read is given; None for as it is. scale: that they are heard on; None where no throat is looked for."""
+    read is given; None for as it is. scale: that they are heard on; None where no throat is looked for. phones: names
+    by number, to warn of those that nobody says."""
 
     voices: Sequence[Voice]
     hearing: Hearing = field(default_factory=Hearing)
     acoustics: Acoustics | None = None
     scale: Scale | None = None
+    phones: Sequence[str] = ()
 
     @property
     def people(self) -> bool:
@@ -84,9 +87,10 @@ def by_voices(
     seed: int,
     report: Report,
     label: str,
+    warn: Warn = lambda _: None,
 ) -> Told:
     """Models of the phones in the recordings' voices. recordings: frames of each one's speech."""
-    found = told_aloud(said, text.symbols, settings, seed, report, label)
+    found = told_aloud(said, text.symbols, settings, seed, report, label, warn)
     rounds = brought_over(found, recordings, said, text, settings.scale, seed)
     with report(f"{label}: to the recordings' voices") as progress:
         for done, one in enumerate(rounds, 1):
@@ -95,8 +99,19 @@ def by_voices(
     return found
 
 
-def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int, report: Report, label: str) -> Told:
-    """Models of the phones in the synthesiser's voices."""
+def told_aloud(
+    said: Aloud,
+    symbols: int,
+    settings: LearningSettings,
+    seed: int,
+    report: Report,
+    label: str,
+    warn: Warn = lambda _: None,
+) -> Told:
+    """Models of the phones as the voices say them. warn: told of phones that none says.
+
+    Raises DataError where nothing is said.
+    """
     heard, phones = [], []
     share = -(-settings.spoken // len(said.voices))
     count = sum(min(share, len(voice.lines)) for voice in said.voices)
@@ -107,7 +122,15 @@ def told_aloud(said: Aloud, symbols: int, settings: LearningSettings, seed: int,
                 heard.append(one)
                 phones.append(line)
                 progress(min(len(heard), count), count)
+        progress(count, count)
     spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
+    if not spoken:
+        names = ", ".join(voice.name for voice in said.voices)
+        raise DataError(f"{names}: expected speech, found none in any sentence. Take other voices or mnemonics.")
+    asked = {phone for voice in said.voices for line in voice.lines for phone in line.phones}
+    if missing := asked.difference(*(line for _, line in spoken)):
+        named = " ".join(said.phones[one] if one < len(said.phones) else str(one) for one in sorted(missing))
+        warn(f"{label}: no voice says {named} in full: such sounds are hardly found.")
     with report(f"{label}: models of what was read aloud") as progress:
         return learn_told(
             [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress

@@ -39,7 +39,7 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
         f"{audio['speech_seconds'] / 3600:.2f} of them speech (SHA-256 of all samples {audio['sha256'][:16]}…)",
         *_heard(facts["hearing"]),
         *(f"- {name} (SHA-256 {digest[:16]}…)" for name, digest in facts["text"].items()),
-        *([f"- begun from what {_voices(aloud)} said of the text"] if (aloud := facts.get("read_aloud")) else []),
+        *([f"- {_voices(aloud)}"] if (aloud := facts.get("read_aloud")) else []),
         f"- settings: {', '.join(f'{key} {value}' for key, value in facts['training'].items())}",
         f"- {facts['seconds'] / 60:.1f} minutes of computing",
         "",
@@ -57,8 +57,15 @@ def card(facts: Mapping[str, Any], phones: Sequence[str]) -> str:
 
 
 def _voices(aloud: Mapping[str, Any]) -> str:
-    names = [one["voice"] for one in aloud["voices"]]
-    return f"the {'voice' if len(names) == 1 else 'voices'} {', '.join(names)} of {aloud['by']}"
+    """What they are, and what is to be known of their licences."""
+    voices = aloud["voices"]
+    named = ", ".join(f"{one['voice']} ({one['by']})" for one in voices)
+    licences = (
+        "; most voices of MBROLA may be used without charge for what is not commerce alone: see their licences"
+        if any(one["by"] == "MBROLA" for one in voices)
+        else ""
+    )
+    return f"begun from what the {'voice' if len(voices) == 1 else 'voices'} {named} said of the text{licences}"
 
 
 def _heard(hearing: Mapping[str, Any]) -> list[str]:

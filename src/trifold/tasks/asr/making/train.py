@@ -35,8 +35,9 @@ from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra
 from trifold.tasks.asr.sound.audio import RATE, read_sound
 from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
-from trifold.tasks.asr.sound.utterances import Part, Scale, all_parts, scale_of, sounds
-from trifold.tasks.asr.speaking.spoken import Voice, lines_of, unsaid
+from trifold.tasks.asr.sound.utterances import Part, all_parts, scale_of, sounds
+from trifold.tasks.asr.speaking.people import is_of_people
+from trifold.tasks.asr.speaking.spoken import Voice, check_voice, lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
 from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
@@ -110,6 +111,9 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
     """Learn, and fill the folder of the draft. kept: gets the folders of work that `--resume` goes on from."""
     began = time.monotonic()
     hearing, seed = order.hearing, order.settings.seed
+    pronounced = None if order.text is None else Pronounced.of(*order.text)
+    inventory = None if pronounced is None else Inventory.of(pronounced)
+    voices = _voices(order, pronounced, inventory, report)
     if order.own is not None:
         hearing = own_encoder(hearing, order.paths, order.own, seed, report, resume=order.resume)
         kept.append(work_of(hearing))
@@ -135,19 +139,14 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
         "speech_seconds": round(sum(map(len, utterances)) * HOP / RATE, 1),
         "sha256": digest.hexdigest(),
     }
-    learnt = pronounced = grams = None
-    if order.text is None:
+    learnt = grams = None
+    if pronounced is None or inventory is None:
         with report("finding units") as progress:
             model, phones = discover(utterances, order.units, seed=order.settings.seed, progress=progress)
     else:
-        pronounced = Pronounced.of(*order.text)
-        inventory = Inventory.of(pronounced)
         phones = inventory.phones
         sentences = [spoken(one) for one in phone_sequences(pronounced, inventory, silence=0.0, seed=0)]
-        said = _said(order, pronounced, inventory, hearing, Acoustics.of(acoustics), scale)
-        if said is not None and (missing := unsaid(said.voices)):
-            named = " ".join(phones[one] for one in sorted(missing))
-            warn(f"no voice says {named} in full: such sounds are hardly found. Ask for others with --mnemonics.")
+        said = Aloud(voices, hearing, Acoustics.of(acoustics), scale, phones) if voices else None
         work = _kept(order, hearing, digest.hexdigest(), sentences, said)
         kept.append(work)
         learnt = learn(
@@ -171,7 +170,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
         "audio": audio,
         "hearing": hearing.facts(),
         **({} if order.own is None else {"encoder_training": asdict(order.own)}),
-        "text": {path.name: hash_file(path) for path in order.sources},
+        "text": {_source(path, order.sources): hash_file(path) for path in order.sources},
         "training": asdict(order.settings) if learnt is not None else {"units": order.units},
         **({"read_aloud": _read_aloud(order)} if order.speak else {}),
         "seconds": round(spent, 1),
@@ -216,27 +215,34 @@ def _facts(learnt: Learnt) -> dict[str, Any]:
     }
 
 
-def _said(
-    order: Order,
-    pronounced: Pronounced,
-    inventory: Inventory,
-    hearing: Hearing,
-    acoustics: Acoustics | None,
-    scale: Scale,
-) -> Aloud | None:
-    """What voices may read, where they are asked to. acoustics, scale: of the recordings."""
-    if not order.speak or order.text is None:
-        return None
-    sentences = order.text[0]
-    voices = [Voice(one.voice, lines_of(sentences, pronounced, inventory, one.mnemonics)) for one in order.speak]
-    return Aloud(voices, hearing, acoustics, scale)
+def _voices(
+    order: Order, pronounced: Pronounced | None, inventory: Inventory | None, report: Report
+) -> Sequence[Voice]:
+    """Who reads what of the text. Raises UsageError for a voice that lacks its sounds, before anything is heard."""
+    if not order.speak or order.text is None or pronounced is None or inventory is None:
+        return ()
+    voices = []
+    with report("trying the voices") as progress:
+        for done, one in enumerate(order.speak, 1):
+            voices.append(Voice(one.voice, lines_of(order.text[0], pronounced, inventory, one.mnemonics)))
+            check_voice(voices[-1])
+            progress(done, len(order.speak))
+    return voices
+
+
+def _source(path: Path, others: Sequence[Path]) -> str:
+    """A file's name, or all of its path where another has the same."""
+    return path.name if sum(one.name == path.name for one in others) == 1 else str(path)
 
 
 def _read_aloud(order: Order) -> dict[str, Any]:
     return {
-        "by": "espeak-ng",
         "voices": [
-            {"voice": one.voice, "mnemonics": None if one.mnemonics is None else dict(one.mnemonics)}
+            {
+                "voice": one.voice,
+                "by": "MBROLA" if is_of_people(one.voice) else "espeak-ng",
+                "mnemonics": None if one.mnemonics is None else dict(one.mnemonics),
+            }
             for one in order.speak
         ],
     }

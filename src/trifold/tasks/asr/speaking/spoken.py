@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,13 @@ import numpy as np
 from trifold.errors import DataError, UsageError
 from trifold.tasks.asr.sound.audio import RATE, Samples
 from trifold.tasks.asr.speaking.people import Joined, is_of_people, say
+from trifold.tasks.asr.speaking.people import mnemonics as taken_for
 from trifold.tasks.asr.speaking.synthesiser import Synthesiser
 from trifold.tasks.asr.text.inventory import Inventory
 from trifold.tasks.asr.text.letters import Pronounced, words_of
 from trifold.tasks.asr.text.reading import read_sentences
 
-__all__ = ["Line", "Voice", "aloud", "lines_of", "read_mnemonics", "speaks", "unsaid"]
+__all__ = ["Line", "Voice", "aloud", "check_voice", "lines_of", "read_mnemonics", "speaks"]
 
 _VARIANTS = (
     *("m1", "f1", "m2", "f2", "m3", "f3", "m4", "f4", "m5", "f5", "m6", "m7"),
@@ -34,8 +36,12 @@ _VARIANTS = (
 _SPEEDS, _PITCHES = (140, 200), (25, 75)
 _LONGEST = 60
 """Phones of a sentence: of longer ones the alignment is slow, and no better."""
-_TRIED, _FEWEST = 48, 6
-"""Sentences that a voice of MBROLA is tried with, and of which it must have all sounds."""
+_TRIED, _SHARE = 48, 8
+"""Sentences that a voice of MBROLA is tried with; of one in so many it must have all sounds."""
+_SHORTEST = 0.03
+"""Seconds that a phone takes at least."""
+_MOST_ASKED = 4
+"""Times the sentences that are wanted are asked for at most."""
 _AT_ONCE = 32
 _WORKERS = min(4, os.cpu_count() or 1)
 
@@ -93,7 +99,7 @@ def lines_of(
         if mnemonics is None:
             content = sentence
         else:
-            content = f"[[{' '.join(''.join(_joined(word, mnemonics)) for word in phones)}]]"
+            content = f"[[{' '.join(''.join(_word(word, mnemonics)) for word in phones)}]]"
         found.append(Line(content, tuple(numbers[phone] for phone in flat)))
     if not found:
         raise DataError(f"the text: expected sentences of at most {_LONGEST} known phones to read aloud, found none.")
@@ -101,46 +107,48 @@ def lines_of(
 
 
 def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
-    """Raises UsageError where there is no such voice or espeak-ng cannot say one of the mnemonics, MissingExtra."""
+    """Raises UsageError where there is no such voice or espeak-ng does not know one of the mnemonics, MissingExtra."""
     if is_of_people(voice):
-        say("a", voice)  # which sounds it has is told by what it is to read: see `unsaid`
-        return
-    synthesiser = Synthesiser()
-    synthesiser.say("", f"{voice}+{_VARIANTS[0]}")
+        say("a", voice)
+    else:
+        Synthesiser().say("", f"{voice}+{_VARIANTS[0]}")
+    # What follows one that it does not know is not said either, so each is asked for by itself.
+    parts = {part for said in (mnemonics or {}).values() for part in said.split()}
+    unknown = {part for part in sorted(parts) if not _known(part, voice)}
     for phone, said in (mnemonics or {}).items():
-        if not synthesiser.say(f"[[{'|'.join(said.split())}]]", f"{voice}+{_VARIANTS[0]}").phones:
+        if unknown.intersection(said.split()):
             raise UsageError(
                 f"{voice}: says nothing for {said!r}, which is to be {phone!r}. "
                 "`espeak-ng -x` shows its names of sounds."
             )
 
 
-def unsaid(voices: Sequence[Voice], seed: int = 0) -> set[int]:
-    """Phones that no voice says, of those in the sentences that voices of MBROLA are tried with.
+def _known(mnemonic: str, voice: str) -> bool:
+    if is_of_people(voice):
+        return bool(taken_for(f"[[{mnemonic}]]", voice))
+    return bool(Synthesiser().say(f"[[{mnemonic}]]", f"{voice}+{_VARIANTS[0]}").phones)
 
-    Raises UsageError for a voice of MBROLA that lacks sounds of nearly all its sentences.
-    """
-    asked: set[int] = set()
-    said: set[int] = set()
-    for voice in voices:
-        if not is_of_people(voice.name):
-            return set()
-        missed: Counter[str] = Counter()
-        tried = good = 0
-        for line, joined in itertools.islice(_joined_lines(voice.lines, voice.name, seed), _TRIED):
-            tried += 1
-            asked.update(line.phones)
-            missed.update(set(joined.missed))
-            if not joined.missed:
-                good += 1
-                said.update(line.phones)
-        if good < min(_FEWEST, tried):
-            most = ", ".join(pair for pair, _ in missed.most_common(8))
-            raise UsageError(
-                f"{voice.name}: expected a voice that has the sounds of these sentences, found {good} of {tried} "
-                f"that it says in full. It has no {most}. Ask it for other sounds with --mnemonics, or take another."
-            )
-    return asked - said
+
+def check_voice(voice: Voice) -> None:
+    """Raises UsageError for a voice of MBROLA that lacks sounds of nearly all its sentences, before hours are spent."""
+    if not is_of_people(voice.name):
+        return
+    missed: Counter[str] = Counter()
+    tried = good = 0
+    for line, joined in itertools.islice(_joined_lines(voice.lines, voice.name, 0), _TRIED):
+        tried += 1
+        good += _in_full(line, joined)
+        missed.update(set(joined.missed))
+    if good < max(1, tried // _SHARE):
+        most = f" It has no {', '.join(pair for pair, _ in missed.most_common(8))}." if missed else ""
+        raise UsageError(
+            f"{voice.name}: expected a voice that has the sounds of these sentences, found {good} of {tried} "
+            f"that it says in full.{most} Ask it for other sounds with --mnemonics, or take another."
+        )
+
+
+def _in_full(line: Line, joined: Joined) -> bool:
+    return not joined.missed and len(joined.samples) >= _SHORTEST * joined.rate * len(line.phones)
 
 
 def aloud(lines: Sequence[Line], voice: str, count: int, seed: int) -> Iterator[tuple[Samples, tuple[int, ...]]]:
@@ -151,7 +159,8 @@ def aloud(lines: Sequence[Line], voice: str, count: int, seed: int) -> Iterator[
     """
     import soxr
 
-    every = _joined_in_full(lines, voice, seed) if is_of_people(voice) else _computed(lines, voice, seed)
+    most = _MOST_ASKED * count
+    every = _joined_in_full(lines, voice, seed, most) if is_of_people(voice) else _computed(lines, voice, seed)
     for samples, rate, line in itertools.islice(every, count):
         yield np.asarray(soxr.resample(samples, rate, RATE), np.float32), line.phones
 
@@ -165,9 +174,10 @@ def _computed(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Sa
         yield np.asarray(said.samples / 32768, np.float32), said.rate, line
 
 
-def _joined_in_full(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Samples, int, Line]]:
-    for line, joined in _joined_lines(lines, voice, seed):
-        if not joined.missed:
+def _joined_in_full(lines: Sequence[Line], voice: str, seed: int, most: int) -> Iterator[tuple[Samples, int, Line]]:
+    """Of at most so many lines in a random order those of which a voice of MBROLA has all sounds."""
+    for line, joined in itertools.islice(_joined_lines(lines, voice, seed), most):
+        if _in_full(line, joined):
             yield joined.samples, joined.rate, line
 
 
@@ -176,8 +186,16 @@ def _joined_lines(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tupl
     asked = _asked(lines, seed)
     with ThreadPoolExecutor(_WORKERS) as pool:
         while some := list(itertools.islice(asked, _AT_ONCE)):
-            said = pool.map(lambda one: say(one[0].content, voice, speed=one[1], pitch=one[2]), some)
+            said = pool.map(lambda one: _joined(one[0].content, voice, one[1], one[2]), some)
             yield from zip((line for line, _, _ in some), said, strict=True)
+
+
+def _joined(content: str, voice: str, speed: int, pitch: int) -> Joined:
+    """A line that a program failed at twice is one that the voice cannot say."""
+    for _ in range(2):
+        with suppress(UsageError):
+            return say(content, voice, speed=speed, pitch=pitch)
+    return Joined(np.zeros(0, np.float32), RATE, ("?",))
 
 
 def _asked(lines: Sequence[Line], seed: int) -> Iterator[tuple[Line, int, int]]:
@@ -187,6 +205,6 @@ def _asked(lines: Sequence[Line], seed: int) -> Iterator[tuple[Line, int, int]]:
         yield lines[i], int(chance.integers(*_SPEEDS)), int(chance.integers(*_PITCHES))
 
 
-def _joined(word: Sequence[str], mnemonics: Mapping[str, str]) -> list[str]:
+def _word(word: Sequence[str], mnemonics: Mapping[str, str]) -> list[str]:
     """The mnemonics of a word's phones; a bar keeps two that would make another together apart."""
     return ["|".join(part for phone in word for part in mnemonics[phone].split())]
