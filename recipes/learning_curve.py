@@ -15,14 +15,12 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-
 from speech_text import add_text, known_text
 from trifold.task import no_progress
-from trifold.tasks.asr.commands.options import readers_of
+from trifold.tasks.asr.commands.options import narrators_of
 from trifold.tasks.asr.learning.reading import Text
 from trifold.tasks.asr.learning.settings import LearningSettings
-from trifold.tasks.asr.learning.spoken import Aloud, brought_over, told_aloud
+from trifold.tasks.asr.learning.spoken import Aloud, brought_over, sample, told_aloud
 from trifold.tasks.asr.measuring.errors import compare
 from trifold.tasks.asr.measuring.references import read_folds, read_references
 from trifold.tasks.asr.refining.heard import hear
@@ -54,7 +52,7 @@ def main() -> None:
     text = Text.of(known.sentences, len(phones_of_text))
     voices = [
         Voice(one.voice, lines_of(known.written, known.pronounced, known.inventory, one.mnemonics))
-        for one in readers_of(options.speak, options.mnemonics)
+        for one in narrators_of(options.speak, options.mnemonics)
     ]
     settings = LearningSettings(seed=options.seed)
     paths = find_audio(options.audio)
@@ -78,11 +76,8 @@ def main() -> None:
     trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
 
     heard = [one for one in frames if len(one)]
-    looked_at, size = [], 0
-    for i in np.random.default_rng(0).permutation(len(heard)).tolist():
-        if size < LOOKED_AT:
-            looked_at.append(heard[i])
-            size += len(heard[i])
+    looked_at = sample(heard, LOOKED_AT, 0)
+    size = sum(map(len, looked_at))
 
     def measured(told: Told) -> str:
         likely = sum(one.likelihood for one in hear(told, text.following, looked_at, settings.scale)) / size

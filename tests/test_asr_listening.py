@@ -29,7 +29,7 @@ from trifold.tasks.asr.decoder import DECODER, Decoder
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.making import train
 from trifold.tasks.asr.making.names import INPUT
-from trifold.tasks.asr.making.train import Order, Reader, make
+from trifold.tasks.asr.making.train import Order, make
 from trifold.tasks.asr.sound import activity, hearing, silero
 from trifold.tasks.asr.sound.audio import RATE, find_audio, read_sound
 from trifold.tasks.asr.sound.encoders import Encoder
@@ -37,6 +37,7 @@ from trifold.tasks.asr.sound.features import mfcc, with_deltas
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.reduction import REDUCTION
 from trifold.tasks.asr.sound.utterances import cepstra_of, features_of, frames_of, parts_of, scale_of, sounds
+from trifold.tasks.asr.speaking.spoken import Narrator
 from trifold.tasks.asr.task import Recording, open_task
 from trifold.tasks.asr.text.letters import Letters
 from trifold.tasks.asr.transcripts import Transcript
@@ -232,7 +233,7 @@ def test_phones_are_learnt_with_an_encoder_as_voices_are_heard(speak: str | None
         text=(sentences(60, 1), LETTERS),
         units=6,
         settings=FEW,
-        speak=() if speak is None else (Reader(speak),),
+        speak=() if speak is None else (Narrator(speak),),
         hearing=Hearing.open("energy", str(encoder)),
     )
     made = make(order, lambda _: nullcontext(no_progress))

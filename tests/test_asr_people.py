@@ -7,6 +7,7 @@ tests; where they are, they are heard too.
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,12 @@ import pytest
 
 from trifold.errors import DataError, UsageError
 from trifold.task import Progress
-from trifold.tasks.asr.commands.options import readers_of
+from trifold.tasks.asr.commands.options import narrators_of
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, told_aloud
-from trifold.tasks.asr.making.train import Reader
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.speaking.people import say
-from trifold.tasks.asr.speaking.spoken import Line, Voice, aloud, check_voice, speaks
+from trifold.tasks.asr.speaking.spoken import Line, Narrator, Voice, aloud, check_voice, speaks
 
 SPEAKS = f"""#!{sys.executable}
 import os, sys, wave
@@ -134,6 +134,15 @@ def test_each_voice_reads_its_share_and_unsaid_phones_are_told() -> None:
         told_aloud(Aloud([Voice("mb-xx1", lines("aq", "qa"))]), len(names), settings, 0, report, "")
 
 
+def test_nothing_of_sound_is_needed_until_something_is_heard() -> None:
+    """So that who has not the extra is told which one it is."""
+    code = (
+        "import sys; sys.modules.update(soundfile=None, soxr=None);"
+        "import trifold.tasks.asr.making.train, trifold.tasks.asr.speaking.spoken"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_people_are_believed_sooner() -> None:
     assert not Aloud([Voice("mb-xx1", ()), Voice("sw", ())]).people
     assert Aloud([Voice("mb-xx1", ())]).rounds < Aloud([Voice("sw", ())]).rounds
@@ -163,14 +172,14 @@ def test_tables_are_for_all_voices_or_in_the_order_of_voices(tmp_path: Path) -> 
     one, two = tmp_path / "one.txt", tmp_path / "two.txt"
     one.write_text("a\ta\n", encoding="utf-8")
     two.write_text("a\tE\n", encoding="utf-8")
-    assert readers_of((), ()) == ()
-    assert readers_of(("ro, sw",), ()) == (Reader("ro"), Reader("sw"))
-    assert [r.mnemonics for r in readers_of(("ro,sw", "it"), (one,))] == [{"a": "a"}] * 3
-    assert readers_of(("ro,sw", "it"), (one, two)) == (
-        *(Reader(name, {"a": "a"}) for name in ("ro", "sw")),
-        Reader("it", {"a": "E"}),
+    assert narrators_of((), ()) == ()
+    assert narrators_of(("ro, sw",), ()) == (Narrator("ro"), Narrator("sw"))
+    assert [r.mnemonics for r in narrators_of(("ro,sw", "it"), (one,))] == [{"a": "a"}] * 3
+    assert narrators_of(("ro,sw", "it"), (one, two)) == (
+        *(Narrator(name, {"a": "a"}) for name in ("ro", "sw")),
+        Narrator("it", {"a": "E"}),
     )
     with pytest.raises(UsageError, match="expected one table, or one for each of 3 times --speak, found 2"):
-        readers_of(("ro", "sw", "it"), (one, two))
+        narrators_of(("ro", "sw", "it"), (one, two))
     with pytest.raises(UsageError, match="--speak: expected names of voices"):
-        readers_of((",",), ())
+        narrators_of((",",), ())

@@ -11,10 +11,10 @@ import click
 from trifold.errors import UsageError
 
 if TYPE_CHECKING:
-    from trifold.tasks.asr.making.train import Reader
+    from trifold.tasks.asr.speaking.spoken import Narrator
     from trifold.tasks.asr.text.letters import Speller
 
-__all__ = ["json_option", "read_text", "readers_of", "text_options", "vad_option"]
+__all__ = ["json_option", "narrators_of", "read_text", "text_options", "vad_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -63,14 +63,13 @@ def read_text(
     return read_sentences(text), sounding
 
 
-def readers_of(speak: Sequence[str], mnemonics: Sequence[Path]) -> tuple[Reader, ...]:
+def narrators_of(speak: Sequence[str], mnemonics: Sequence[Path]) -> tuple[Narrator, ...]:
     """Who reads aloud. speak: names of voices, several with commas between. mnemonics: tables of what they are asked
     for, none, one for all of them, or one for each of `speak`.
 
     Raises UsageError where there are other numbers of them, DataError for tables that are none.
     """
-    from trifold.tasks.asr.making.train import Reader
-    from trifold.tasks.asr.speaking.spoken import read_mnemonics
+    from trifold.tasks.asr.speaking.spoken import Narrator, read_mnemonics
 
     if mnemonics and not speak:
         raise UsageError("--mnemonics: expected a voice to say them, found none. Name one with --speak.")
@@ -83,5 +82,5 @@ def readers_of(speak: Sequence[str], mnemonics: Sequence[Path]) -> tuple[Reader,
     read = [read_mnemonics(path) for path in mnemonics]
     tables = read if len(read) > 1 else [read[0] if read else None] * len(speak)
     return tuple(
-        Reader(name.strip(), table) for names, table in zip(speak, tables, strict=True) for name in names.split(",")
+        Narrator(name.strip(), table) for names, table in zip(speak, tables, strict=True) for name in names.split(",")
     )

@@ -9,7 +9,7 @@ import click
 
 from trifold.errors import UsageError
 from trifold.task import Host
-from trifold.tasks.asr.commands.options import json_option, read_text, readers_of, text_options, vad_option
+from trifold.tasks.asr.commands.options import json_option, narrators_of, read_text, text_options, vad_option
 
 if TYPE_CHECKING:
     from trifold.tasks.asr.making.train import Trained
@@ -129,14 +129,14 @@ def train(
 
     if speak and text is None:
         raise UsageError("--speak: expected a text to read aloud, found none. Name it with --text.")
-    readers = readers_of(speak, mnemonics)
+    narrators = narrators_of(speak, mnemonics)
     own = encoder == NAME
     if layer is not None and (encoder is None or own):
         raise UsageError(
             "--layer: expected an encoder with layers to choose from, found none. Name one with --encoder."
         )
-    for reader in readers:
-        speaks(reader.voice, reader.mnemonics)
+    for narrator in narrators:
+        speaks(narrator.voice, narrator.mnemonics)
     given = read_text(text, letters, dictionary, espeak, epitran)
     paths = find_audio(audio)
     hearing = Hearing.open(vad, None if own else encoder, layer)
@@ -154,7 +154,7 @@ def train(
         text=given,
         units=units,
         settings=LearningSettings(seeds=seeds, seed=seed, matcher=matcher),
-        speak=readers,
+        speak=narrators,
         hearing=hearing,
         own=OwnSettings() if own else None,
         resume=resume,

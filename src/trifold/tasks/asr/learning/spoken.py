@@ -33,7 +33,7 @@ from trifold.tasks.asr.sound.utterances import Scale, Spoken, frames_of
 from trifold.tasks.asr.speaking.people import is_of_people
 from trifold.tasks.asr.speaking.spoken import Voice, aloud
 
-__all__ = ["Aloud", "brought_over", "by_voices", "told_aloud"]
+__all__ = ["Aloud", "brought_over", "by_voices", "sample", "told_aloud"]
 
 _MAPS = 6
 """Rounds in which the map of all frames is found."""
@@ -74,9 +74,14 @@ class Aloud:
         return all(is_of_people(voice.name) for voice in self.voices)
 
     @property
+    def scales(self) -> Sequence[float]:
+        """How much what is heard counts in each round after the map."""
+        return _PEOPLES if self.people else _COMPUTED
+
+    @property
     def rounds(self) -> int:
         """Models that `brought_over` gives: after the map, and after each round."""
-        return 1 + len(_PEOPLES if self.people else _COMPUTED)
+        return 1 + len(self.scales)
 
 
 def by_voices(
@@ -158,7 +163,7 @@ def brought_over(
 ) -> Iterator[Told]:
     """The models after the map and after each round in which a random sample of the recordings is heard,
     `said.rounds` in all. scale: how much a frame's score counts beside the trigrams."""
-    chosen = _some(recordings, _FRAMES, seed)
+    chosen = sample(recordings, _FRAMES, seed)
     variance = np.concatenate(chosen).var(0).astype(np.float64)
 
     def each(sounds: Mixtures, totals: Totals) -> Mixtures:
@@ -168,7 +173,7 @@ def brought_over(
     yield told
     balance: Balance | None = None
     together = 0 if said.people else _TOGETHER
-    for number, share in enumerate(_PEOPLES if said.people else _COMPUTED):
+    for number, share in enumerate(said.scales):
         following = text.following if balance is None else balance.on(text.following)
         found = relearnt(told, following, chosen, share * scale, moved_together if number < together else each)
         # Where sounds count little, their lengths are the text's alone: every phone would become short.
@@ -182,10 +187,10 @@ def _mapped(
 ) -> Told:
     """The models of what is heard in the recordings when they are read through the likeliest map of all frames."""
     width = told.sounds.means.shape[2]
-    some = _some(recordings, _MAPPED, seed)
+    some = sample(recordings, _MAPPED, seed)
     start = Map.none(width)
     if said.scale is not None and said.hearing.encoder is None:
-        few = _some(some, _LOOKED_AT, seed)
+        few = sample(some, _LOOKED_AT, seed)
 
         def fit(one: Map) -> float:
             return float(np.mean([(scale * told.sounds.scores(one.apply(frames))).max(1).mean() for frames in few]))
@@ -217,8 +222,8 @@ def _back(sounds: Mixtures, done: Map) -> Mixtures:
     return Mixtures(sounds.weights, (sounds.means - done.offset) @ inverse.T, sounds.variances @ (inverse**2).T)
 
 
-def _some(recordings: Sequence[Frames], most: int, seed: int) -> list[Frames]:
-    """A random sample of the recordings, of so many frames, or all."""
+def sample(recordings: Sequence[Frames], most: int, seed: int) -> list[Frames]:
+    """A random sample of the recordings, of so many frames together, or all. recordings: shape (N, D) each."""
     found: list[Frames] = []
     count = 0
     for i in np.random.default_rng(seed).permutation(len(recordings)).tolist():

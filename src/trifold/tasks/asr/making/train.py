@@ -37,27 +37,18 @@ from trifold.tasks.asr.sound.features import HOP
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Part, all_parts, scale_of, sounds
 from trifold.tasks.asr.speaking.people import is_of_people
-from trifold.tasks.asr.speaking.spoken import Voice, check_voice, lines_of
+from trifold.tasks.asr.speaking.spoken import Narrator, Voice, check_voice, lines_of
 from trifold.tasks.asr.task import LANGUAGE
 from trifold.tasks.asr.text.inventory import Inventory, phone_sequences, spoken
 from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
 
-__all__ = ["Order", "Reader", "Trained", "make"]
+__all__ = ["Order", "Trained", "make"]
 
 _LEARNING = 3
 """Goes up when seeds are learnt in another way, so that `--resume` takes none of the old one."""
 _FEWEST_WORDS = 2
 _LOOKED_AT = 200
 """Recordings, to know how well those fit that were learnt from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """voice: a language of espeak-ng or a voice of MBROLA. mnemonics: what it is asked for, for each phone, where it is
-    not to read the text itself."""
-
-    voice: str
-    mnemonics: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +66,7 @@ class Order:
     text: tuple[Sequence[str], Speller] | None
     units: int
     settings: LearningSettings
-    speak: Sequence[Reader] = ()
+    speak: Sequence[Narrator] = ()
     hearing: Hearing = field(default_factory=Hearing)
     own: OwnSettings | None = None
     resume: bool = False

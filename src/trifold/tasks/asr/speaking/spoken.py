@@ -26,7 +26,7 @@ from trifold.tasks.asr.text.inventory import Inventory
 from trifold.tasks.asr.text.letters import Pronounced, words_of
 from trifold.tasks.asr.text.reading import read_sentences
 
-__all__ = ["Line", "Voice", "aloud", "check_voice", "lines_of", "read_mnemonics", "speaks"]
+__all__ = ["Line", "Narrator", "Voice", "aloud", "check_voice", "lines_of", "read_mnemonics", "speaks"]
 
 _VARIANTS = (
     *("m1", "f1", "m2", "f2", "m3", "f3", "m4", "f4", "m5", "f5", "m6", "m7"),
@@ -52,6 +52,15 @@ class Line:
 
     content: str
     phones: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Narrator:
+    """voice: a language of espeak-ng or a voice of MBROLA. mnemonics: what it is asked for, for each phone, where it is
+    not to read the text itself."""
+
+    voice: str
+    mnemonics: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
