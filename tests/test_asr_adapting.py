@@ -12,15 +12,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from trifold.engine.loaded import open_model
 from trifold.errors import ModelDamaged
 from trifold.interfaces.console import Terminal
 from trifold.models.folder import write_manifest
+from trifold.models.registry import find
 from trifold.task import Limits
 from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
-from trifold.tasks.asr.adapting.recordings import voices
+from trifold.tasks.asr.adapting.recordings import adapted, voices
 from trifold.tasks.asr.adapting.voices import ROUNDS, Reader, Voice, brought
 from trifold.tasks.asr.commands.transcribe import transcribe
 from trifold.tasks.asr.decoder import Decoder, Usual
+from trifold.tasks.asr.decoding.phones import grams_of
 from trifold.tasks.asr.making.graph import read_graph, write_graph
 from trifold.tasks.asr.making.initialisers import initialisers
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
@@ -34,7 +37,7 @@ from trifold.tasks.asr.sound.encoders import Encoder
 from trifold.tasks.asr.sound.features import mfcc, warping
 from trifold.tasks.asr.sound.hearing import Hearing
 from trifold.tasks.asr.sound.utterances import Scale, all_parts, scale_of, sounds
-from trifold.tasks.asr.task import open_task
+from trifold.tasks.asr.task import AsrTask, open_task
 from trifold.tasks.asr.transcripts import Transcript
 from trifold.tasks.asr.writing.reading import read_transcripts
 
@@ -298,9 +301,13 @@ def test_the_order_of_recordings_does_not_matter(model: Path, speakers: Path, tm
     assert found[0] == found[1][::-1]
 
 
-def test_a_voice_with_distributions_of_its_own_is_read_by_them(model: Path, speakers: Path) -> None:
+@pytest.mark.parametrize("grams", [False, True])
+def test_a_voice_with_distributions_of_its_own_is_read_by_them(grams: bool, model: Path, speakers: Path) -> None:
     """Not by what the graph says, and each state as long as that voice's lasts."""
     task = open_task(model, "one-voice@1")
+    if grams:
+        longer = grams_of(sentences(300, 8), len(PHONES))
+        task = AsrTask("one-voice@1", replace(task.decoder, grams=longer), None)
     sounds, scale = read_graph(model / "model.onnx")
     path = str(sorted((speakers / "known").iterdir())[0])
     request = task.check({"audio": path}, Limits())
@@ -310,15 +317,32 @@ def test_a_voice_with_distributions_of_its_own_is_read_by_them(model: Path, spea
     nonsense = [{OUTPUT: np.zeros_like(one[OUTPUT])} for one in outputs]
     assert task.decode(request, plain.memo, nonsense).phones != wanted.phones
 
-    def adapted(decoder: Decoder) -> Transcript:
+    def by(decoder: Decoder) -> Transcript:
         nothing = Map.none(sounds.means.shape[2])
         voice = Voice(nothing, 100, 0.0, 1.0, Reader(decoder, sounds, scale))
         other = task.adapted({path: voice})
         return other.decode(request, other.encode(request).memo, nonsense)
 
-    assert adapted(task.decoder).phones == wanted.phones
+    assert by(task.decoder).phones == wanted.phones
     slower = replace(task.decoder, stays=np.full_like(task.decoder.stays, 0.98))
-    assert adapted(slower).phones != wanted.phones
+    assert by(slower).phones != wanted.phones
+
+
+def test_a_reply_is_known_by_all_that_it_was_read_with(model: Path, tmp_path: Path) -> None:
+    """Two of a voice's recordings are told apart from its others by what they teach: 20 seconds move distributions."""
+    soundfile = pytest.importorskip("soundfile")
+    chance = np.random.default_rng(12)
+    paths = []
+    for number, one in enumerate(sentences(17, 12)):
+        paths.append(tmp_path / f"{number}.wav")
+        soundfile.write(paths[-1], said(one, LOWER, chance), RATE)
+    loaded = open_model(find(str(model)))
+    few, many = (adapted(loaded, {"other": some}).loaded for some in (paths[:2], paths))
+    assert isinstance(few.task, AsrTask)
+    assert isinstance(many.task, AsrTask)
+    assert next(iter(few.task.voices.values())).reader is None
+    assert next(iter(many.task.voices.values())).reader is not None
+    assert len({loaded.digest, few.digest, many.digest}) == 3
 
 
 def test_too_little_speech_is_told(

@@ -10,20 +10,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from trifold.errors import DataError, UsageError
-from trifold.task import Progress
+from trifold.models.registry import find
+from trifold.task import Progress, no_progress
 from trifold.tasks.asr.commands.options import narrators_of
+from trifold.tasks.asr.learning import spoken
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, told_aloud
+from trifold.tasks.asr.making.train import Order, make
 from trifold.tasks.asr.refining.phones import STATES
+from trifold.tasks.asr.sound.audio import find_audio
 from trifold.tasks.asr.speaking.people import say
 from trifold.tasks.asr.speaking.spoken import Line, Narrator, Voice, aloud, check_voice, speaks
+from trifold.tasks.asr.text.letters import Letters
 
 SPEAKS = f"""#!{sys.executable}
 import os, sys, wave
@@ -85,7 +93,12 @@ def test_sentences_with_sounds_that_a_voice_has_not_are_left_out() -> None:
 def test_a_sentence_that_a_program_dies_of_is_left_out() -> None:
     given = lines("abba", "az", "aj", "silent", "baba")
     assert sorted(phones for _, phones in aloud(given, "mb-xx1", 5, 0)) == sorted(given[i].phones for i in (0, 4))
-    assert len(list(aloud(lines(*["aq"] * 40, "ab"), "mb-xx1", 1, 0))) <= 1, "not all of a text is asked for"
+
+
+@pytest.mark.usefixtures("programs")
+def test_not_all_of_a_text_is_asked_for(tmp_path: Path) -> None:
+    assert not list(aloud(lines(*["aq"] * 150), "mb-xx1", 2, 0))
+    assert len(list(tmp_path.glob("*.wav"))) < 70, "one for each time that the program ran"
 
 
 @pytest.mark.usefixtures("programs")
@@ -110,7 +123,7 @@ def test_voices_and_mnemonics_that_there_are_not_are_named() -> None:
 
 
 @pytest.mark.usefixtures("programs")
-def test_each_voice_reads_its_share_and_unsaid_phones_are_told() -> None:
+def test_each_voice_reads_its_share_and_unsaid_phones_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     warned: list[str] = []
     told: list[tuple[int, int]] = []
@@ -123,15 +136,59 @@ def test_each_voice_reads_its_share_and_unsaid_phones_are_told() -> None:
     voices = [Voice(name, lines(*["abab", "baba"] * 20, "abaq")) for name in ("mb-xx1", "mb-xx3")]
     said = Aloud(voices, phones=names)
     assert said.people
+    seeds: list[int] = []
+
+    def heard(given: list[Line], voice: str, count: int, seed: int) -> Any:
+        seeds.append(seed)
+        return aloud(given, voice, count, seed)
+
+    monkeypatch.setattr(spoken, "aloud", heard)
     settings = LearningSettings(spoken=30, components=1)
     models = told_aloud(said, len(names), settings, 0, report, "seed 1", warned.append)
     assert warned == ["seed 1: no voice says q in full: such sounds are hardly found."]
+    assert len(set(seeds)) == 2, "each reads sentences of its own"
     assert (30, 30) in told
     assert all(done <= whole for done, whole in told)
     a, b = (models.sounds.means[STATES * names.index(phone) : STATES * names.index(phone) + STATES] for phone in "ab")
     assert np.abs(a - b).mean() > 0.5, "two tones are told apart"
     with pytest.raises(DataError, match="mb-xx1: expected speech, found none"):
         told_aloud(Aloud([Voice("mb-xx1", lines("aq", "qa"))]), len(names), settings, 0, report, "")
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_language_of_tones_is_begun_from_two_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which says who they were, and what is to be known of them."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("TRIFOLD_HOME", str(tmp_path / "home"))
+    chance = np.random.default_rng(0)
+    sentences = ["".join(chance.choice(["mok", "so", "kosc", "cm"], 3)) for _ in range(120)]
+    (tmp_path / "audio").mkdir()
+    for number, (samples, phones) in enumerate(aloud(lines(*sentences[:60]), "mb-xx1", 60, 1)):
+        name = "".join(chr(96 + phone) for phone in phones)
+        soundfile.write(tmp_path / "audio" / f"{name}-{number}.wav", np.pad(samples, 4000), 16_000)
+    tables = [tmp_path / folder / "said.txt" for folder in "ab"]
+    for table in tables:
+        table.parent.mkdir()
+        table.write_text("a\ta\n", encoding="utf-8")
+    order = Order(
+        name="tones",
+        paths=find_audio(tmp_path / "audio"),
+        text=(sentences[60:], Letters({letter: (letter,) for letter in "ckmos"})),
+        units=6,
+        settings=LearningSettings(seeds=1, spoken=40, components=1, refinements=1),
+        speak=(Narrator("mb-xx1"), Narrator("mb-xx3")),
+        sources=tables,
+    )
+    made = make(order, lambda _: nullcontext(no_progress))
+    assert [one["by"] for one in made.facts["read_aloud"]["voices"]] == ["MBROLA", "MBROLA"]
+    assert set(made.facts["text"]) == {str(table) for table in tables}
+    said = (find(made.version).path / "README.md").read_text("utf-8")
+    assert "begun from what the voices mb-xx1 (MBROLA), mb-xx3 (MBROLA) said of the text; most voices of MBROLA" in said
+
+    mute = replace(order, text=(["silent"] * 9, Letters({letter: (letter,) for letter in "silent"})), paths=())
+    with pytest.raises(UsageError, match="found 0 of 9 that it says in full"):
+        make(mute, lambda _: nullcontext(no_progress))
 
 
 def test_nothing_of_sound_is_needed_until_something_is_heard() -> None:
