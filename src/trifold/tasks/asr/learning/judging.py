@@ -11,8 +11,8 @@ from trifold.tasks.asr.choosing.verdict import DOUBTFUL, NOT, Levels, Verdict, l
 __all__ = ["Judge", "Judged"]
 
 _APART, _TOGETHER = 0.5, 0.75
-"""Seen: 0.78 and more where a language was learnt, 0.73 and 0.74 with half of the phones wrong, 0.15 to 0.41 where nothing was
-learnt (docs/speech.md)."""
+"""Seen: 0.78 and more where a language was learnt, 0.73 and 0.74 with half of the phones wrong, 0.15 to 0.41 where
+nothing was learnt (docs/speech.md)."""
 _ALONE = "there was one seed only, so nothing says whether another would find the same"
 
 
