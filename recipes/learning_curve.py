@@ -15,6 +15,8 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+
 from speech_text import add_text, known_text
 from trifold.task import no_progress
 from trifold.tasks.asr.commands.options import narrators_of
@@ -81,11 +83,13 @@ def main() -> None:
 
     def measured(told: Told) -> str:
         likely = sum(one.likelihood for one in hear(told, text.following, looked_at, settings.scale)) / size
+        if told.space is not None:  # of the frames as they were
+            likely += settings.scale * float(np.linalg.slogdet(told.space.matrix)[1])
         if not tested:
             return f"{likely:.4f}"
         pairs = []
         for one, phones in tested[::EVERY]:
-            found = best_phones(settings.scale * told.sounds.scores(one), told.stays, trigrams)
+            found = best_phones(settings.scale * told.sounds.scores(told.seen(one)), told.stays, trigrams)
             pairs.append((phones, [phones_of_text[one.phone] for one in found if one.phone]))
         return f"{likely:.4f}, PER {compare(pairs).rate:.1%}"
 

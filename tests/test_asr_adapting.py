@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from trifold.engine.loaded import open_model
@@ -18,7 +19,6 @@ from trifold.interfaces.console import Terminal
 from trifold.models.folder import write_manifest
 from trifold.models.registry import find
 from trifold.task import Limits
-from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.recordings import adapted, voices
 from trifold.tasks.asr.adapting.voices import ROUNDS, Reader, Voice, brought
 from trifold.tasks.asr.commands.transcribe import transcribe
@@ -29,6 +29,7 @@ from trifold.tasks.asr.making.initialisers import initialisers
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.measuring.errors import compare
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.refining.told import learn_told
@@ -203,9 +204,9 @@ def sentences(count: int, seed: int) -> list[list[int]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Learnt of one voice, with what it says."""
+@pytest.fixture(scope="module", params=["as they are", "mapped"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learnt of one voice, with what it says: of its frames as they are, or of mapped ones."""
     pytest.importorskip("onnx")
     phones = sentences(40, 0)
     chance = np.random.default_rng(1)
@@ -214,12 +215,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = all_parts(heard, scale)
     frames = [sounds(part.frames) for _, part in parts]
     assert [number for number, _ in parts] == list(range(len(phones)))
-    told = learn_told(frames, phones, len(PHONES), 2)
+    space = None
+    if request.param == "mapped":
+        turned = np.eye(frames[0].shape[1]) + 0.05 * chance.standard_normal((frames[0].shape[1],) * 2)
+        space = Map(turned, chance.standard_normal(len(turned)))
+    seen = frames if space is None else [space.apply(one) for one in frames]
+    told = learn_told(seen, phones, len(PHONES), 2)
     any_other = (1 - np.eye(len(PHONES))) * 0.9 / (len(PHONES) - 1)
     even = np.full(len(PHONES), 1 / len(PHONES))
     chain = Chain(even, any_other, np.full(len(PHONES), 0.1))
-    learnt = PhoneModel(told.sounds, told.stays, chain, 0.3)
-    usual = Usual.of([learnt.scale * learnt.sounds.scores(one)] for one in frames)
+    learnt = PhoneModel(told.sounds, told.stays, chain, 0.3, space=space)
+    usual = Usual.of([learnt.scores(one)] for one in frames)
     folder = tmp_path_factory.mktemp("model")
     write_graph(learnt, folder / "model.onnx")
     Decoder(PHONES, scale, told.stays, chain, None, Hearing(), usual).write(folder)
@@ -308,18 +314,19 @@ def test_a_voice_with_distributions_of_its_own_is_read_by_them(grams: bool, mode
     if grams:
         longer = grams_of(sentences(300, 8), len(PHONES))
         task = AsrTask("one-voice@1", replace(task.decoder, grams=longer), None)
-    sounds, scale = read_graph(model / "model.onnx")
+    sounds, scale, space = read_graph(model / "model.onnx")
+    known = Reader(task.decoder, sounds, scale, space)
     path = str(sorted((speakers / "known").iterdir())[0])
     request = task.check({"audio": path}, Limits())
     plain = task.encode(request)
-    outputs = [{OUTPUT: np.asarray(scale * sounds.scores(unit.arrays[INPUT]), np.float32)} for unit in plain.units]
+    outputs = [{OUTPUT: np.asarray(known.scores(unit.arrays[INPUT]), np.float32)} for unit in plain.units]
     wanted = task.decode(request, plain.memo, outputs)
     nonsense = [{OUTPUT: np.zeros_like(one[OUTPUT])} for one in outputs]
     assert task.decode(request, plain.memo, nonsense).phones != wanted.phones
 
     def by(decoder: Decoder) -> Transcript:
         nothing = Map.none(sounds.means.shape[2])
-        voice = Voice(nothing, 100, 0.0, 1.0, Reader(decoder, sounds, scale))
+        voice = Voice(nothing, 100, 0.0, 1.0, replace(known, decoder=decoder))
         other = task.adapted({path: voice})
         return other.decode(request, other.encode(request).memo, nonsense)
 
@@ -403,15 +410,24 @@ def test_adapting_needs_neither_torch_nor_onnx(model: Path, speakers: Path) -> N
     assert "adapted to: " in done.stderr
 
 
-def test_a_graph_is_read_as_it_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("space", [None, Map(np.eye(5) + 0.2, np.arange(5.0))])
+def test_a_graph_is_read_as_it_was_written(space: Map | None, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     sounds = random_mixtures(np.random.default_rng(8), 6, 3, 5)
     even = np.full(2, 0.5)
-    learnt = PhoneModel(sounds, np.full(6, 0.5), Chain(even, np.full((2, 2), 0.25), even), 0.25)
+    learnt = PhoneModel(sounds, np.full(6, 0.5), Chain(even, np.full((2, 2), 0.25), even), 0.25, space=space)
     path = tmp_path / "model.onnx"
     write_graph(learnt, path)
-    found, scale = read_graph(path)
+    found, scale, again = read_graph(path)
     assert scale == 0.25
+    frames = np.random.default_rng(9).standard_normal((7, 5)).astype(np.float32)
+    said = ort.InferenceSession(path).run([OUTPUT], {INPUT: frames[None]})[0][0]
+    assert np.allclose(said, learnt.scores(frames), rtol=1e-4, atol=1e-4)
+    if space is None or again is None:
+        assert again is space
+    else:
+        assert np.allclose(again.matrix, space.matrix)
+        assert np.allclose(again.offset, space.offset)
     for one, other in ((found.weights, sounds.weights), (found.means, sounds.means)):
         assert np.allclose(one, other, atol=1e-4)
     assert np.allclose(found.variances, sounds.variances, rtol=1e-5)

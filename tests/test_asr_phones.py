@@ -196,7 +196,7 @@ def test_a_voice_that_a_map_moved_away_is_brought_back() -> None:
     ]
 
     def right(told: Told) -> float:
-        each = [told.sounds.scores(a).argmax(1) // STATES == b for a, b in zip(frames, marks, strict=True)]
+        each = [told.sounds.scores(told.seen(a)).argmax(1) // STATES == b for a, b in zip(frames, marks, strict=True)]
         return float(np.mean(np.concatenate(each)))
 
     rounds = brought_over(models, frames, Aloud([Voice("en", ())]), Text.of(sentences, 4), 0.3, 0)

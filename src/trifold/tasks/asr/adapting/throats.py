@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trifold.tasks.asr.adapting.maps import Map
 from trifold.tasks.asr.matching.chains import Table
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.sound.features import Frames, warping
 from trifold.tasks.asr.sound.utterances import CEPSTRA
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trifold.task import Progress, no_progress
-from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Table, posteriors
 from trifold.tasks.asr.refining.adapted import drawn
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.told import STAYS
@@ -51,11 +51,17 @@ _ROOM = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What a model hears with. scale: how much a frame's score counts beside how phones follow each other."""
+    """What a model hears with. scale: how much a frame's score counts beside how phones follow each other. space: the
+    map of frames that the sounds are of; None for frames as they are."""
 
     decoder: Decoder
     sounds: Mixtures
     scale: float
+    space: Map | None = None
+
+    def scores(self, frames: Frames) -> Table:
+        """Scaled log p(frame | state), shape (N, S), of frames as the graph takes them."""
+        return self.scale * self.sounds.scores(frames if self.space is None else self.space.apply(frames))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Voice:
         """Scaled log p(mapped frame | state), shape (N, S), as the graph gives them; None where the graph is right."""
         if self.reader is None:
             return None
-        return np.asarray(self.reader.scale * self.reader.sounds.scores(frames), np.float32)
+        return np.asarray(self.reader.scores(frames), np.float32)
 
 
 def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no_progress) -> Voice:
@@ -99,7 +105,9 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
         return Voice(nothing, sum(map(len, heard)), before, before)
     start = _throat(reader, heard)
     progress(1, ROUNDS)
-    moved = [start.apply(one) for one in _some(heard, _MAPPED)]
+    space = nothing if reader.space is None else reader.space
+    first = space.after(start)
+    moved = [first.apply(one) for one in _some(heard, _MAPPED)]
     step = nothing
     for done in range(_MAPS):
         evidence, shares = _heard(reader, moved, step)
@@ -108,11 +116,12 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
             break  # nothing of it can be any phone
         step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
         progress(done + 2, ROUNDS)
-    maps = [nothing, start, step.after(start)]
+    # Of frames before they are mapped to the sounds, as the graph does that itself.
+    maps = [nothing, start, space.undone().after(step).after(first)]
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
     progress(_MAPS + 2, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
-    mapped = [maps[best].apply(one) for one in heard]
+    mapped = [space.after(maps[best]).apply(one) for one in heard]
     enough = best and sum(map(len, heard)) >= _ENOUGH
     own = _each(reader, mapped, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
     progress(ROUNDS, ROUNDS)
@@ -120,8 +129,8 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
 
 
 def _each(reader: Reader, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
-    """After rounds in which each distribution moves by itself towards what is heard of it in the mapped frames, and
-    each state lasts as long as it is heard."""
+    """After rounds in which each distribution moves by itself towards what is heard of it in the frames, mapped to what
+    the sounds are of, and each state lasts as long as it is heard."""
     variance = np.concatenate(stretches).var(0).astype(np.float64)
     for number in range(_EACH):
         totals = Totals.zero(*reader.sounds.means.shape)
@@ -135,14 +144,14 @@ def _each(reader: Reader, stretches: Sequence[Frames], done: Callable[[int], Non
                 times += own.sum(0)
             stayed += np.diag(moves)
         decoder = replace(reader.decoder, stays=np.clip(stayed / times, *STAYS))
-        reader = Reader(decoder, drawn(reader.sounds, totals, variance, _STRENGTH), reader.scale)
+        reader = replace(reader, decoder=decoder, sounds=drawn(reader.sounds, totals, variance, _STRENGTH))
         done(number + 1)
     return reader
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:
-    """What the stretches say of their map, when what is said in them is heard by the map as it is `now`; and how often
-    each component was heard, shape (S, M)."""
+    """What the stretches, near to what the sounds are of, say of their map, when what is said in them is heard by the
+    map as it is `now`; and how often each component was heard, shape (S, M)."""
     evidence = Evidence.zero(len(now.offset))
     counts = np.zeros_like(reader.sounds.weights)
     for indices, shares, _ in _shares(reader, [now.apply(one) for one in stretches]):
@@ -196,5 +205,5 @@ def _some(stretches: Sequence[Frames], frames: int) -> list[Frames]:
 
 def _fit(reader: Reader, stretches: Sequence[Frames], now: Map) -> float:
     """The mean over frames of the score of the state that fits best, as of `Usual`."""
-    total = sum(float((reader.scale * reader.sounds.scores(now.apply(one))).max(1).sum()) for one in stretches)
+    total = sum(float(reader.scores(now.apply(one)).max(1).sum()) for one in stretches)
     return total / max(sum(map(len, stretches)), 1)

@@ -6,10 +6,12 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trifold.errors import DataError
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import Spoken
 from trifold.tasks.asr.refining.told import Told
@@ -38,6 +40,8 @@ def first_of(place: Path | None, pieces: Sequence[Frames], look: Callable[[], Fi
     found = look()
     part = place.with_suffix(".part")
     each = [one for piece in found.labels for one in piece]
+    space = found.told.space
+    mapped: dict[str, Any] = {} if space is None else {"matrix": space.matrix, "offset": space.offset}
     with part.open("wb") as file:
         np.savez_compressed(
             file,
@@ -49,6 +53,7 @@ def first_of(place: Path | None, pieces: Sequence[Frames], look: Callable[[], Fi
             means=found.told.sounds.means,
             variances=found.told.sounds.variances,
             stays=found.told.stays,
+            **mapped,
         )
     part.replace(place)
     return found
@@ -59,7 +64,8 @@ def _read(place: Path, pieces: Sequence[Frames]) -> First:
         with place.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             counts, columns = file["counts"], [file[name].tolist() for name in ("phones", "firsts", "lasts")]
             sounds = Mixtures(file["weights"], file["means"], file["variances"])
-            told = Told(sounds, file["stays"])
+            space = Map(file["matrix"], file["offset"]) if "matrix" in file else None
+            told = Told(sounds, file["stays"], space)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{place}: cannot be read ({error}). Remove it, or start afresh.") from None
     if len(counts) != len(pieces):

@@ -118,7 +118,7 @@ def learn(
             return First(model_of(told).read(pieces.frames, progress), told)
 
     def model_of(told: Told) -> PhoneModel:
-        return PhoneModel(told.sounds, told.stays, bigrams, settings.scale, trigrams)
+        return PhoneModel(told.sounds, told.stays, bigrams, settings.scale, trigrams, told.space)
 
     tries: list[tuple[Judged, First]] = []
     for number in range(settings.seeds):

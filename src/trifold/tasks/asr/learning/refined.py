@@ -7,6 +7,7 @@ is kept whose phones look most like the text.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def refined(
 
     pieces: frames of the recordings. model: what reads them, made of what was learnt.
     """
-    frames = np.concatenate(pieces)
+    frames = told.seen(np.concatenate(pieces))
     mean, variance = frames.mean(0).astype(np.float64), frames.var(0).astype(np.float64)
 
     def estimate(_: Mixtures, totals: Totals) -> Mixtures:
@@ -46,7 +47,7 @@ def refined(
     consider("phone models", model(told))
     for number in range(settings.refinements):
         if number % 2 and told.sounds.means.shape[1] < settings.components:
-            told = Told(told.sounds.split(number), told.stays)
+            told = replace(told, sounds=told.sounds.split(number))
         with report(f"hearing anew, {number + 1} of {settings.refinements}") as progress:
             told = relearnt(told, text.following, pieces, settings.scale, estimate, progress).told
         if number % _JUDGED_EVERY == _JUDGED_EVERY - 1 or number == settings.refinements - 1:

@@ -1,28 +1,30 @@
 """A start from a synthesiser: phone models of what it was asked to say, brought over to the recordings' voices.
 
 What the synthesiser says is far from how people speak, so the models are right about few frames at first. It is heard
-as if through the recordings' microphone (`sound/acoustics`); one map brings all frames to the models (`adapting/maps`);
-then the means move, all together first and each by itself afterwards (`refining/adapted`), while the text says how
-often each phone is heard (`refining/balanced`) and what can follow what. What is heard counts little at first.
+as if through the recordings' microphone (`sound/acoustics`), and several voices are made alike (`learning/alike`); one
+map brings the recordings' frames to the models (`refining/maps`), which stay where it leads: there the features of a
+phone depend on each other less. Then the means move, all together first and each by itself afterwards
+(`refining/adapted`), while the text says how often each phone is heard (`refining/balanced`) and what can follow what.
+What is heard counts little at first.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from trifold.errors import DataError
-from trifold.tasks.asr.adapting.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.adapting.throats import throat
+from trifold.tasks.asr.learning.alike import made_alike
 from trifold.tasks.asr.learning.reading import Report, Text, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
-from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
 from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.refining.heard import hear, relearnt
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
@@ -117,7 +119,7 @@ def told_aloud(
 
     Raises DataError where nothing is said.
     """
-    heard, phones = [], []
+    heard, phones, whose = [], [], []
     share = -(-settings.spoken // len(said.voices))
     count = sum(min(share, len(voice.lines)) for voice in said.voices)
     with report(f"{label}: reading aloud") as progress:
@@ -126,20 +128,22 @@ def told_aloud(
             for one, line in _listened(voice, share, said, seed + _APART * number):
                 heard.append(one)
                 phones.append(line)
+                whose.append(number)
                 progress(min(len(heard), count), count)
         progress(count, count)
-    spoken = [(frames, line) for frames, line in zip(frames_of(heard), phones, strict=True) if len(frames)]
+    spoken = [one for one in zip(frames_of(heard), phones, whose, strict=True) if len(one[0])]
     if not spoken:
         names = ", ".join(voice.name for voice in said.voices)
         raise DataError(f"{names}: expected speech, found none in any sentence. Take other voices or mnemonics.")
     asked = {phone for voice in said.voices for line in voice.lines for phone in line.phones}
-    if missing := asked.difference(*(line for _, line in spoken)):
+    if missing := asked.difference(*(line for _, line, _ in spoken)):
         named = " ".join(said.phones[one] if one < len(said.phones) else str(one) for one in sorted(missing))
         warn(f"{label}: no voice says {named} in full: such sounds are hardly found.")
     with report(f"{label}: models of what was read aloud") as progress:
-        return learn_told(
-            [frames for frames, _ in spoken], [line for _, line in spoken], symbols, settings.components, progress
-        )
+        frames, lines = [one for one, _, _ in spoken], [line for _, line, _ in spoken]
+        if len(said.voices) > 1:
+            frames = made_alike(frames, lines, [voice for _, _, voice in spoken], symbols)
+        return learn_told(frames, lines, symbols, settings.components, progress)
 
 
 def _listened(voice: Voice, count: int, said: Aloud, seed: int) -> Iterator[tuple[Spoken, tuple[int, ...]]]:
@@ -164,12 +168,13 @@ def brought_over(
     """The models after the map and after each round in which a random sample of the recordings is heard,
     `said.rounds` in all. scale: how much a frame's score counts beside the trigrams."""
     chosen = sample(recordings, _FRAMES, seed)
-    variance = np.concatenate(chosen).var(0).astype(np.float64)
+    told = replace(told, space=_likeliest(told, chosen, said, text, scale, seed))
+    variance = told.seen(np.concatenate(chosen)).var(0).astype(np.float64)
 
     def each(sounds: Mixtures, totals: Totals) -> Mixtures:
         return drawn(sounds, totals, variance, _STRENGTH)
 
-    told = _mapped(told, chosen, said, text, scale, variance, seed)
+    told = replace(relearnt(told, text.following, chosen, scale, each).told, stays=told.stays)
     yield told
     balance: Balance | None = None
     together = 0 if said.people else _TOGETHER
@@ -177,15 +182,13 @@ def brought_over(
         following = text.following if balance is None else balance.on(text.following)
         found = relearnt(told, following, chosen, share * scale, moved_together if number < together else each)
         # Where sounds count little, their lengths are the text's alone: every phone would become short.
-        told = found.told if share == 1.0 else Told(found.told.sounds, told.stays)
+        told = found.told if share == 1.0 else replace(found.told, stays=told.stays)
         balance = Balance.of(text.sentences, found.heard) if balance is None else balance.after(found.heard)
         yield told
 
 
-def _mapped(
-    told: Told, recordings: Sequence[Frames], said: Aloud, text: Text, scale: float, variance: Table, seed: int
-) -> Told:
-    """The models of what is heard in the recordings when they are read through the likeliest map of all frames."""
+def _likeliest(told: Told, recordings: Sequence[Frames], said: Aloud, text: Text, scale: float, seed: int) -> Map:
+    """The likeliest map of all frames, when the models hear the recordings through it."""
     width = told.sounds.means.shape[2]
     some = sample(recordings, _MAPPED, seed)
     start = Map.none(width)
@@ -207,19 +210,7 @@ def _mapped(
                 evidence.add(moved[i], each, told.sounds)
                 counts += each.sum(0)
         step = estimated(evidence + expected(told.sounds, counts, _PRIOR), step)
-    found = step.after(start)
-    mapped = [found.apply(one) for one in recordings]
-    totals = Totals.zero(*told.sounds.means.shape)
-    for heard in hear(told, text.following, mapped, scale):
-        for i, shares in zip(heard.indices, heard.shares, strict=True):
-            totals.add(recordings[i], told.sounds.components(mapped[i], shares))
-    return Told(drawn(_back(told.sounds, found), totals, variance, _STRENGTH), told.stays)
-
-
-def _back(sounds: Mixtures, done: Map) -> Mixtures:
-    """What is `sounds` after the map, before it; of the variances the diagonals."""
-    inverse = np.linalg.inv(done.matrix)
-    return Mixtures(sounds.weights, (sounds.means - done.offset) @ inverse.T, sounds.variances @ (inverse**2).T)
+    return step.after(start)
 
 
 def sample(recordings: Sequence[Frames], most: int, seed: int) -> list[Frames]:

@@ -9,6 +9,7 @@ import numpy as np
 from trifold.errors import MissingExtra, ModelDamaged
 from trifold.tasks.asr.making.initialisers import initialisers
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import PhoneModel
 
@@ -20,7 +21,8 @@ _OPSET = 17
 def write_graph(model: PhoneModel, path: Path) -> None:
     """Frames, shape (batch, frames, D), to scaled log p(frame | state), shape (batch, frames, S), float32.
 
-    A normal distribution with a diagonal covariance is linear in a frame and its squares. Raises MissingExtra.
+    A normal distribution with a diagonal covariance is linear in a frame and its squares; frames are mapped first where
+    the distributions are of mapped ones. Raises MissingExtra.
     """
     try:
         import onnx
@@ -40,9 +42,20 @@ def write_graph(model: PhoneModel, path: Path) -> None:
         "scale": np.array(model.scale, np.float32),
         "parts": np.array([0, 0, states, components], np.int64),
     }
-    nodes = [
-        helper.make_node("Mul", [INPUT, INPUT], ["squares"]),
-        helper.make_node("Concat", [INPUT, "squares"], ["both"], axis=2),
+    seen, nodes = INPUT, []
+    if model.space is not None:
+        seen = "seen"
+        constants |= {
+            "matrix": model.space.matrix.T.astype(np.float32),
+            "offset": model.space.offset.astype(np.float32),
+        }
+        nodes = [
+            helper.make_node("MatMul", [INPUT, "matrix"], ["turned"]),
+            helper.make_node("Add", ["turned", "offset"], [seen]),
+        ]
+    nodes += [
+        helper.make_node("Mul", [seen, seen], ["squares"]),
+        helper.make_node("Concat", [seen, "squares"], ["both"], axis=2),
         helper.make_node("MatMul", ["both", "weights"], ["product"]),
         helper.make_node("Add", ["product", "bias"], ["flat"]),
         helper.make_node("Reshape", ["flat", "parts"], ["each"]),
@@ -61,8 +74,9 @@ def write_graph(model: PhoneModel, path: Path) -> None:
     path.write_bytes(made.SerializeToString())
 
 
-def read_graph(path: Path) -> tuple[Mixtures, float]:
-    """The distributions of a graph that `write_graph` wrote, and its scale. Raises ModelDamaged. Without onnx."""
+def read_graph(path: Path) -> tuple[Mixtures, float, Map | None]:
+    """The distributions of a graph that `write_graph` wrote, its scale, and the map of frames that they are of. Raises
+    ModelDamaged. Without onnx."""
     try:
         constants = {name: value.astype(np.float64) for name, value in initialisers(path).items()}
         linear, halves = np.split(constants["weights"].T, 2, axis=1)
@@ -73,9 +87,14 @@ def read_graph(path: Path) -> tuple[Mixtures, float]:
         weights = np.exp(fixed.reshape(shape[:2]))
         found = Mixtures(weights / weights.sum(1, keepdims=True), means.reshape(shape), variances.reshape(shape))
         scale = float(constants["scale"])
-        numbers = (found.weights, found.means, found.variances, scale)
+        space = Map(constants["matrix"].T, constants["offset"]) if "matrix" in constants else None
+        width = shape[2]
+        if space is not None and (space.matrix.shape, space.offset.shape) != ((width, width), (width,)):
+            raise ValueError("its map and its distributions do not fit together")
+        mapped = () if space is None else (space.matrix, space.offset)
+        numbers = (found.weights, found.means, found.variances, scale, *mapped)
         if not (found.variances > 0).all() or not all(np.isfinite(one).all() for one in numbers):
             raise ValueError("its distributions are none")
-        return found, scale
+        return found, scale, space
     except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise ModelDamaged(f"{path}: not the graph of a recogniser ({error}). Get the model again.") from None

@@ -44,7 +44,7 @@ from trifold.tasks.asr.text.letters import Pronounced, Speller, words_of
 
 __all__ = ["Order", "Trained", "make"]
 
-_LEARNING = 3
+_LEARNING = 4
 """Goes up when seeds are learnt in another way, so that `--resume` takes none of the old one."""
 _FEWEST_WORDS = 2
 _LOOKED_AT = 200
@@ -182,9 +182,7 @@ def _usual(model: PhoneModel, parts: Sequence[tuple[int, Part]], seed: int) -> U
     for number, part in parts:
         stretches.setdefault(number, []).append(part)
     mixed = np.random.default_rng(seed).permutation(sorted(stretches))[:_LOOKED_AT].tolist()
-    return Usual.of(
-        [model.scale * model.sounds.scores(sounds(part.frames)) for part in stretches[number]] for number in mixed
-    )
+    return Usual.of([model.scores(sounds(part.frames)) for part in stretches[number]] for number in mixed)
 
 
 def _fill(folder: Path, model: PhoneModel, decoder: Decoder, order: Order, pronounced: Pronounced | None) -> None:

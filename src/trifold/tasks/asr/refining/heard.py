@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +89,7 @@ def _heard(told: Told, following: Following, utterances: Sequence[Frames], indic
         lengths = [len(utterances[i]) for i in indices]
         scores = torch.zeros(max(lengths), len(indices), len(told.stays))
         for row, i in enumerate(indices):
-            own = scale * told.sounds.scores(utterances[i])
+            own = scale * told.sounds.scores(told.seen(utterances[i]))
             scores[: len(own), row] = torch.from_numpy(own.astype(np.float32))
         gamma, stayed, likelihood = _posteriors(scores, torch.tensor(lengths), told.stays, following)
         shares = [gamma[:length, row].numpy() for row, length in enumerate(lengths)]
@@ -112,7 +112,8 @@ def relearnt(
     done = 0
     for heard in hear(told, following, utterances, scale):
         for i, shares in zip(heard.indices, heard.shares, strict=True):
-            totals.add(utterances[i], told.sounds.components(utterances[i], shares))
+            frames = told.seen(utterances[i])
+            totals.add(frames, told.sounds.components(frames, shares))
             times += shares.sum(0)
         stayed += heard.stayed
         done += len(heard.indices)
@@ -120,7 +121,7 @@ def relearnt(
     progress(len(utterances), len(utterances))
     stays = np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *STAYS)
     # Each time that a phone is heard, its first state is left once.
-    return Relearnt(Told(estimate(told.sounds, totals), stays), (times - stayed)[::STATES])
+    return Relearnt(replace(told, sounds=estimate(told.sounds, totals), stays=stays), (times - stayed)[::STATES])
 
 
 def _batches(utterances: Sequence[Frames], phones: int) -> Iterator[list[int]]:

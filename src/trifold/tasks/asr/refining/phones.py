@@ -16,6 +16,7 @@ import numpy as np
 
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Chain, Lengths, Table, best_paths, posteriors
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.paths import STATES, Spoken, Trigrams, best_phones
 from trifold.tasks.asr.sound.features import Frames
@@ -29,7 +30,7 @@ _STAYS = 0.6
 @dataclass(frozen=True, slots=True)
 class PhoneModel:
     """sounds: of each state. stays: p(the same state again), shape (S,). bigrams: of the phones. trigrams: theirs too,
-    where there is a text to know them from.
+    where there is a text to know them from. space: the map of frames that the sounds are of, as of `told.Told`.
 
     scale: how much a frame's score counts beside the bigrams; neighbouring frames tell the same thing again.
     """
@@ -39,6 +40,11 @@ class PhoneModel:
     bigrams: Chain
     scale: float = 0.3
     trigrams: Trigrams | None = None
+    space: Map | None = None
+
+    def scores(self, frames: Frames) -> Table:
+        """Scaled log p(frame | state), shape (N, S)."""
+        return self.scale * self.sounds.scores(frames if self.space is None else self.space.apply(frames))
 
     def chain(self) -> Chain:
         """The chain of all states."""
@@ -49,7 +55,7 @@ class PhoneModel:
         found: list[list[Spoken]] = [[] for _ in utterances]
         if self.trigrams is not None:
             for i, one in enumerate(utterances):
-                found[i] = best_phones(self.scale * self.sounds.scores(one), self.stays, self.trigrams)
+                found[i] = best_phones(self.scores(one), self.stays, self.trigrams)
                 progress(i + 1, len(utterances))
             return found
         chain = self.chain()
@@ -67,7 +73,7 @@ class PhoneModel:
             lengths = np.array([len(utterances[i]) for i in indices], np.int64)
             scores = np.zeros((len(indices), int(lengths.max()), len(self.stays)))
             for row, i in zip(scores, indices, strict=True):
-                row[: len(utterances[i])] = self.scale * self.sounds.scores(utterances[i])
+                row[: len(utterances[i])] = self.scores(utterances[i])
             yield indices, lengths, scores
 
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Table
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["STAYS", "Told", "aligned", "learn_told"]
+__all__ = ["STAYS", "States", "Told", "aligned", "chain_of", "learn_told"]
 
 States: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -31,10 +32,16 @@ STAYS = (0.05, 0.98)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """sounds: of each state. stays: p(the same state again), shape (S,)."""
+    """sounds: of each state. stays: p(the same state again), shape (S,). space: the map of frames in which they sound
+    like that; None for frames as they are."""
 
     sounds: Mixtures
     stays: Table
+    space: Map | None = None
+
+    def seen(self, frames: Frames) -> Frames:
+        """The frames as the distributions are of, shape (N, D)."""
+        return frames if self.space is None else self.space.apply(frames)
 
 
 def learn_told(
@@ -50,7 +57,7 @@ def learn_told(
     """
     kept = [i for i, (a, b) in enumerate(zip(utterances, sequences, strict=True)) if b and len(a) >= STATES * len(b)]
     frames = [utterances[i] for i in kept]
-    chains = [_states(sequences[i]) for i in kept]
+    chains = [chain_of(sequences[i]) for i in kept]
     together = np.concatenate(frames)
     paths = [chain[np.arange(len(one)) * len(chain) // len(one)] for one, chain in zip(frames, chains, strict=True)]
     model = Told(_divided(together, paths, None, symbols), _lasting(paths, symbols))
@@ -78,7 +85,7 @@ def aligned(model: Told, utterances: Sequence[Frames], chains: Sequence[States])
         stays, goes = np.full((2, len(indices), widest), _NEVER, np.float32)
         for row, i in enumerate(indices):
             size = len(chains[i])
-            scores[: len(utterances[i]), row, :size] = model.sounds.scores(utterances[i])[:, chains[i]]
+            scores[: len(utterances[i]), row, :size] = model.sounds.scores(model.seen(utterances[i]))[:, chains[i]]
             stays[row, :size], goes[row, :size] = stay[chains[i]], go[chains[i]]
         came = _came(scores, stays, goes)
         for row, i in enumerate(indices):
@@ -109,7 +116,8 @@ def _path(came: np.ndarray[Any, np.dtype[np.bool_]], states: int) -> States:
     return path
 
 
-def _states(phones: Sequence[int]) -> States:
+def chain_of(phones: Sequence[int]) -> States:
+    """The states of the phones, in their order."""
     return (np.asarray(phones, np.int64)[:, None] * STATES + np.arange(STATES)).reshape(-1)
 
 

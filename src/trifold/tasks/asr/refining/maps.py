@@ -40,6 +40,11 @@ class Map:
         """The map that does `first`, and then this one."""
         return Map(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
 
+    def undone(self) -> Map:
+        """The map that takes back what this one does."""
+        inverse = np.asarray(np.linalg.inv(self.matrix), np.float64)
+        return Map(inverse, -inverse @ self.offset)
+
 
 @dataclass(slots=True)
 class Evidence:
