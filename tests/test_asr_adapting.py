@@ -431,6 +431,11 @@ def test_a_graph_is_read_as_it_was_written(space: Map | None, tmp_path: Path) ->
     for one, other in ((found.weights, sounds.weights), (found.means, sounds.means)):
         assert np.allclose(one, other, atol=1e-4)
     assert np.allclose(found.variances, sounds.variances, rtol=1e-5)
+    if space is not None:
+        flat = tmp_path / "flat.onnx"
+        write_graph(replace(learnt, space=Map(np.zeros((5, 5)), space.offset)), flat)
+        with pytest.raises(ModelDamaged, match="not the graph of a recogniser"):
+            read_graph(flat)
     constants = initialisers(path)
     known = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
     assert constants.keys() == known.keys()

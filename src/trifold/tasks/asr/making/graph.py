@@ -91,7 +91,8 @@ def read_graph(path: Path) -> tuple[Mixtures, float, Map | None]:
         width = shape[2]
         if space is not None and (space.matrix.shape, space.offset.shape) != ((width, width), (width,)):
             raise ValueError("its map and its distributions do not fit together")
-        mapped = () if space is None else (space.matrix, space.offset)
+        # One that cannot be taken back, which adapting does, is none.
+        mapped = () if space is None else (space.matrix, space.offset, space.undone().matrix)
         numbers = (found.weights, found.means, found.variances, scale, *mapped)
         if not (found.variances > 0).all() or not all(np.isfinite(one).all() for one in numbers):
             raise ValueError("its distributions are none")
