@@ -173,8 +173,3 @@ def test_voices_are_made_alike_by_maps_of_their_own() -> None:
     assert [one.shape for one in alike] == [one.shape for one in given]
     assert apart(given) > 1.0
     assert apart(alike) < apart(given) / 3
-    # Too short for what they say: no map is found by them, and they are mapped as the others.
-    short = given[1][:5]
-    again = made_alike([*given, short], [*lines, lines[1]], [*whose, 1], 5)
-    assert np.allclose(again[1], alike[1])
-    assert np.allclose(again[-1], alike[1][:5], atol=1e-5)

@@ -17,7 +17,7 @@ from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Table, posteriors
 from trifold.tasks.asr.refining.adapted import drawn
-from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected, through
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.told import STAYS
@@ -61,7 +61,7 @@ class Reader:
 
     def scores(self, frames: Frames) -> Table:
         """Scaled log p(frame | state), shape (N, S), of frames as the graph takes them."""
-        return self.scale * self.sounds.scores(frames if self.space is None else self.space.apply(frames))
+        return self.scale * self.sounds.scores(through(self.space, frames))
 
 
 @dataclass(frozen=True, slots=True)

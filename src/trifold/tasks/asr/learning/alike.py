@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
@@ -30,20 +31,21 @@ _PRIOR = 500.0
 
 
 def made_alike(
-    utterances: Sequence[Frames], sequences: Sequence[Sequence[int]], voices: Sequence[int], symbols: int
+    utterances: Sequence[Frames],
+    sequences: Sequence[Sequence[int]],
+    voices: Sequence[int],
+    symbols: int,
+    progress: Progress = no_progress,
 ) -> list[Frames]:
-    """The utterances' frames, those of each voice through its map.
+    """The utterances' frames, shape (N, D) each, those of each voice through its map.
 
-    sequences: the phones of each utterance. voices: whose each is, from 0 on.
+    sequences: the phones of each utterance, which has a frame for each of their states at least. voices: whose each
+    is, from 0 on. progress: of the models that frames are aligned by.
     """
-    kept = [i for i, (a, b) in enumerate(zip(utterances, sequences, strict=True)) if b and len(a) >= STATES * len(b)]
-    frames = [utterances[i] for i in kept]
-    said = [sequences[i] for i in kept]
-    model = learn_told(frames, said, symbols)
-    paths = aligned(model, frames, [chain_of(one) for one in said])
-    whose = [voices[i] for i in kept]
-    sums = [_Sums.of(frames, paths, [one == voice for one in whose], symbols) for voice in range(max(voices) + 1)]
-    maps = [Map.none(frames[0].shape[1])] * len(sums)
+    model = learn_told(utterances, sequences, symbols, progress=progress)
+    paths = aligned(model, utterances, [chain_of(one) for one in sequences])
+    sums = [_Sums.of(utterances, paths, [one == voice for one in voices], symbols) for voice in range(max(voices) + 1)]
+    maps = [Map.none(utterances[0].shape[1])] * len(sums)
     for _ in range(_ROUNDS):
         sounds = _sounds(sums, maps)
         maps = [_map(one, sounds, now) for one, now in zip(sums, maps, strict=True)]
@@ -96,14 +98,5 @@ def _map(own: _Sums, sounds: Mixtures, start: Map) -> Map:
     """The likeliest map of a voice's frames to the distributions."""
     if not own.count.any():
         return start
-    states, width = own.first.shape
-    # Each frame with a 1 at its end, as of `Evidence`.
-    whole = np.empty((states, width + 1, width + 1))
-    whole[:, :width, :width] = own.second
-    whole[:, :width, width] = whole[:, width, :width] = own.first
-    whole[:, width, width] = own.count
-    precise = 1 / sounds.variances[:, 0]
-    squares = (precise.T @ whole.reshape(states, -1)).reshape(width, width + 1, width + 1)
-    products = (sounds.means[:, 0] * precise).T @ whole[:, width]
-    evidence = Evidence(squares, products, float(own.count.sum()))
+    evidence = Evidence.of(own.count, own.first, own.second, sounds)
     return estimated(evidence + expected(sounds, own.count[:, None], _PRIOR), start)

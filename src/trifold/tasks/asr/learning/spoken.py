@@ -26,6 +26,7 @@ from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.refining.heard import hear, relearnt
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
+from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import Samples
@@ -131,7 +132,12 @@ def told_aloud(
                 whose.append(number)
                 progress(min(len(heard), count), count)
         progress(count, count)
-    spoken = [one for one in zip(frames_of(heard), phones, whose, strict=True) if len(one[0])]
+    # No phone is said in fewer frames than it has states.
+    spoken = [
+        (frames, line, voice)
+        for frames, line, voice in zip(frames_of(heard), phones, whose, strict=True)
+        if line and len(frames) >= STATES * len(line)
+    ]
     if not spoken:
         names = ", ".join(voice.name for voice in said.voices)
         raise DataError(f"{names}: expected speech, found none in any sentence. Take other voices or mnemonics.")
@@ -139,10 +145,11 @@ def told_aloud(
     if missing := asked.difference(*(line for _, line, _ in spoken)):
         named = " ".join(said.phones[one] if one < len(said.phones) else str(one) for one in sorted(missing))
         warn(f"{label}: no voice says {named} in full: such sounds are hardly found.")
+    frames, lines = [one for one, _, _ in spoken], [line for _, line, _ in spoken]
+    if len(said.voices) > 1:
+        with report(f"{label}: making the voices alike") as progress:
+            frames = made_alike(frames, lines, [voice for _, _, voice in spoken], symbols, progress)
     with report(f"{label}: models of what was read aloud") as progress:
-        frames, lines = [one for one, _, _ in spoken], [line for _, line, _ in spoken]
-        if len(said.voices) > 1:
-            frames = made_alike(frames, lines, [voice for _, _, voice in spoken], symbols)
         return learn_told(frames, lines, symbols, settings.components, progress)
 
 

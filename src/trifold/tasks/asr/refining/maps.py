@@ -14,7 +14,7 @@ from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["Evidence", "Map", "estimated", "expected"]
+__all__ = ["Evidence", "Map", "estimated", "expected", "through"]
 
 _SWEEPS = 10
 _BLOCK = 4096
@@ -46,6 +46,11 @@ class Map:
         return Map(inverse, -inverse @ self.offset)
 
 
+def through(space: Map | None, frames: Frames) -> Frames:
+    """The frames mapped, or as they are where there is no map: shape (N, D)."""
+    return frames if space is None else space.apply(frames)
+
+
 @dataclass(slots=True)
 class Evidence:
     """What frames say of the map, sums over frames and components: for each feature the squares of the frames (with a 1
@@ -60,6 +65,20 @@ class Evidence:
     @classmethod
     def zero(cls, width: int) -> Evidence:
         return cls(np.zeros((width, width + 1, width + 1)), np.zeros((width, width + 1)), 0.0)
+
+    @classmethod
+    def of(cls, count: Table, first: Table, second: Table, sounds: Mixtures) -> Evidence:
+        """Of sums over the frames of each component, C = S * M of them: how many, shape (C,); their sum, (C, D); of
+        their products, (C, D, D)."""
+        components, width = first.shape
+        precise = (1 / sounds.variances).reshape(-1, width)
+        centred = (sounds.means / sounds.variances).reshape(-1, width)
+        whole = np.empty((components, width + 1, width + 1))
+        whole[:, :width, :width] = second
+        whole[:, :width, width] = whole[:, width, :width] = first
+        whole[:, width, width] = count
+        squares = (precise.T @ whole.reshape(components, -1)).reshape(width, width + 1, width + 1)
+        return cls(squares, centred.T @ whole[:, width], float(count.sum()))
 
     def add(self, frames: Frames, shares: Table, sounds: Mixtures) -> None:
         """frames: before the map. shares: p(state and component | frame), shape (N, S, M)."""
@@ -87,17 +106,10 @@ def expected(sounds: Mixtures, shares: Table, frames: float) -> Evidence:
     """
     width = sounds.means.shape[2]
     means, variances = sounds.means.reshape(-1, width), sounds.variances.reshape(-1, width)
-    counts = frames * (shares / shares.sum()).reshape(-1)
-    one = np.concatenate([means, np.ones((len(means), 1))], 1)
-    found = Evidence.zero(width)
-    inner = np.arange(width)
-    for feature in range(width):
-        weights = counts / variances[:, feature]
-        found.squares[feature] = one.T @ (one * weights[:, None])
-        found.squares[feature][inner, inner] += weights @ variances
-        found.products[feature] = (weights * means[:, feature]) @ one
-    found.count = float(frames)
-    return found
+    count = frames * (shares / shares.sum()).reshape(-1)
+    products = means[:, :, None] * means[:, None]
+    products[:, np.arange(width), np.arange(width)] += variances
+    return Evidence.of(count, count[:, None] * means, count[:, None, None] * products, sounds)
 
 
 def estimated(evidence: Evidence, start: Map) -> Map:

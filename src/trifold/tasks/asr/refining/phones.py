@@ -16,7 +16,7 @@ import numpy as np
 
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Chain, Lengths, Table, best_paths, posteriors
-from trifold.tasks.asr.refining.maps import Map
+from trifold.tasks.asr.refining.maps import Map, through
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.paths import STATES, Spoken, Trigrams, best_phones
 from trifold.tasks.asr.sound.features import Frames
@@ -44,7 +44,7 @@ class PhoneModel:
 
     def scores(self, frames: Frames) -> Table:
         """Scaled log p(frame | state), shape (N, S)."""
-        return self.scale * self.sounds.scores(frames if self.space is None else self.space.apply(frames))
+        return self.scale * self.sounds.scores(through(self.space, frames))
 
     def chain(self) -> Chain:
         """The chain of all states."""
@@ -123,7 +123,8 @@ def improved(
     model: PhoneModel, utterances: Sequence[Frames], rounds: int, progress: Progress = no_progress
 ) -> tuple[PhoneModel, list[float]]:
     """The model after so many rounds of expectation maximisation, and a frame's log-likelihood before each."""
-    frames = np.concatenate(list(utterances))
+    seen = [through(model.space, one) for one in utterances]
+    frames = np.concatenate(seen)
     mean, variance = frames.mean(0), frames.var(0)
     likelihoods = []
     for number in range(rounds):
@@ -139,7 +140,7 @@ def improved(
             for row, i in zip(gamma, indices, strict=True):
                 shares = row[: len(utterances[i])]
                 stayed_in += shares.sum(0)
-                totals.add(utterances[i], model.sounds.components(utterances[i], shares))
+                totals.add(seen[i], model.sounds.components(seen[i], shares))
         likelihoods.append(total / len(frames))
         stays = (np.diag(moved) + 1.0) / (stayed_in + 2.0)
         model = replace(model, sounds=totals.mixtures(mean, variance), stays=np.clip(stays, 0.05, 0.98))

@@ -14,7 +14,7 @@ import numpy as np
 
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Table
-from trifold.tasks.asr.refining.maps import Map
+from trifold.tasks.asr.refining.maps import Map, through
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
@@ -41,7 +41,7 @@ class Told:
 
     def seen(self, frames: Frames) -> Frames:
         """The frames as the distributions are of, shape (N, D)."""
-        return frames if self.space is None else self.space.apply(frames)
+        return through(self.space, frames)
 
 
 def learn_told(
