@@ -29,7 +29,7 @@ from trifold.tasks.asr.making.initialisers import initialisers
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.measuring.errors import compare
-from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected, through
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import PhoneModel
 from trifold.tasks.asr.refining.told import learn_told
@@ -130,6 +130,20 @@ def test_what_is_expected_of_a_known_voice_needs_no_map() -> None:
     assert np.allclose(alone.offset, 0, atol=1e-2)
 
 
+def test_sums_of_frames_are_as_good_as_the_frames() -> None:
+    chance = np.random.default_rng(11)
+    sounds = random_mixtures(chance)
+    frames = chance.standard_normal((60, 4)).astype(np.float32)
+    shares = chance.dirichlet(np.ones(10), 60).reshape(60, 5, 2)
+    one = Evidence.zero(4)
+    one.add(frames, shares, sounds)
+    flat, wide = shares.reshape(60, 10), frames.astype(np.float64)
+    other = Evidence.of(flat.sum(0), flat.T @ wide, np.einsum("nc,ni,nj->cij", flat, wide, wide), sounds)
+    assert np.allclose(one.squares, other.squares)
+    assert np.allclose(one.products, other.products)
+    assert np.isclose(one.count, other.count)
+
+
 def test_features_of_an_encoder_are_mapped_from_where_they_are() -> None:
     """They tell of no throat."""
     chance = np.random.default_rng(10)
@@ -148,7 +162,8 @@ def test_features_of_an_encoder_are_mapped_from_where_they_are() -> None:
     assert np.square(back - frames).mean() < 0.25 * np.square(away.apply(frames) - frames).mean()
 
 
-def test_each_distribution_moves_by_itself_after_the_map() -> None:
+@pytest.mark.parametrize("space", [None, Map(np.eye(4) * 2 + 0.3, np.full(4, 3.0))])
+def test_each_distribution_moves_by_itself_after_the_map(space: Map | None) -> None:
     """One that no map of all frames can bring back."""
     chance = np.random.default_rng(11)
     sounds = random_mixtures(chance, 9, 1)
@@ -160,13 +175,15 @@ def test_each_distribution_moves_by_itself_after_the_map() -> None:
     means[4] += 1.2
     away = Map(np.eye(4) + 0.1 * chance.standard_normal((4, 4)), 0.8 * chance.standard_normal(4))
     frames = away.apply(means[path] + np.sqrt(sounds.variances[path, 0]) * chance.standard_normal((len(path), 4)))
+    if space is not None:
+        frames = space.undone().apply(frames)
     told: list[int] = []
-    found = brought(Reader(decoder, sounds, 0.5), [frames], lambda done, _: told.append(done))
+    found = brought(Reader(decoder, sounds, 0.5, space), [frames], lambda done, _: told.append(done))
     assert found.helps
     assert found.reader is not None
     assert told == sorted(told)
     assert told[-1] == ROUNDS
-    mapped = found.map.apply(frames)
+    mapped = through(space, found.map.apply(frames))
     centres = np.stack([mapped[path == state].mean(0) for state in range(9)])
     before = np.abs(sounds.means[:, 0] - centres).mean(1)
     after = np.abs(found.reader.sounds.means[:, 0] - centres).mean(1)
@@ -174,7 +191,7 @@ def test_each_distribution_moves_by_itself_after_the_map() -> None:
     assert after.mean() < 0.5 * before.mean()
     # Each state lasts four frames, and the model thinks three and a third.
     assert np.abs(found.reader.decoder.stays - 0.75).mean() < 0.02
-    scores = found.scores(mapped)
+    scores = found.scores(found.map.apply(frames))
     assert scores is not None
     assert np.allclose(scores, 0.5 * found.reader.sounds.scores(mapped), rtol=1e-4, atol=1e-4)
 

@@ -19,18 +19,28 @@ import numpy as np
 import pytest
 import soundfile
 
+from trifold.engine.loaded import open_model
+from trifold.engine.runner import Runner
 from trifold.errors import DataError, UsageError
 from trifold.models.registry import find
-from trifold.task import Progress, no_progress
+from trifold.task import Limits, Progress, no_progress
+from trifold.tasks.asr.adapting.voices import Reader
 from trifold.tasks.asr.commands.options import narrators_of
+from trifold.tasks.asr.decoder import Usual
 from trifold.tasks.asr.learning import spoken
+from trifold.tasks.asr.learning.alike import made_alike
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, told_aloud
+from trifold.tasks.asr.making.graph import read_graph
+from trifold.tasks.asr.making.names import INPUT
 from trifold.tasks.asr.making.train import Order, make
+from trifold.tasks.asr.measuring.errors import compare
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.audio import find_audio
 from trifold.tasks.asr.speaking.people import say
 from trifold.tasks.asr.speaking.spoken import Line, Narrator, Voice, aloud, check_voice, speaks
+from trifold.tasks.asr.task import AsrTask
 from trifold.tasks.asr.text.letters import Letters
 
 SPEAKS = f"""#!{sys.executable}
@@ -143,12 +153,21 @@ def test_each_voice_reads_its_share_and_unsaid_phones_are_told(monkeypatch: pyte
         return aloud(given, voice, count, seed)
 
     monkeypatch.setattr(spoken, "aloud", heard)
+    whose: list[int] = []
+
+    def alike(frames: Any, phones: Any, voices: list[int], *others: Any) -> list[Any]:
+        whose.extend(voices)
+        return [one + 100 for one in made_alike(frames, phones, voices, *others)]
+
+    monkeypatch.setattr(spoken, "made_alike", alike)
     settings = LearningSettings(spoken=30, components=1)
     models = told_aloud(said, len(names), settings, 0, report, "seed 1", warned.append)
     assert warned == ["seed 1: no voice says q in full: such sounds are hardly found."]
     assert len(set(seeds)) == 2, "each reads sentences of its own"
+    assert whose == [0] * 15 + [1] * 15, "the maps are of voices"
     assert (30, 30) in told
     assert all(done <= whole for done, whole in told)
+    assert models.sounds.means[STATES:].min() > 50, "learnt from what was made alike"
     a, b = (models.sounds.means[STATES * names.index(phone) : STATES * names.index(phone) + STATES] for phone in "ab")
     assert np.abs(a - b).mean() > 0.5, "two tones are told apart"
     with pytest.raises(DataError, match="mb-xx1: expected speech, found none"):
@@ -180,7 +199,25 @@ def test_a_language_of_tones_is_begun_from_two_voices(tmp_path: Path, monkeypatc
         speak=(Narrator("mb-xx1"), Narrator("mb-xx3")),
         sources=tables,
     )
+
+    def alike(*given: Any) -> list[Any]:
+        """Made so, they are not where the recordings' frames are."""
+        away = Map(np.eye(39), np.full(39, 0.2))
+        return [away.apply(one) for one in made_alike(*given)]
+
+    monkeypatch.setattr(spoken, "made_alike", alike)
     made = make(order, lambda _: nullcontext(no_progress))
+    loaded = open_model(find(made.version))
+    runner, task = Runner(loaded), loaded.task
+    read = [one for _, one in runner.map((i, {"audio": str(path)}) for i, path in enumerate(order.paths))]
+    pairs = [(list(Path(one.audio).stem.split("-")[0]), [heard.text for heard in one.phones]) for one in read]
+    assert compare(pairs).rate < 0.5
+    assert isinstance(task, AsrTask)
+    reader = Reader(task.decoder, *read_graph(find(made.version).path / "model.onnx"))
+    units = [task.encode(task.check({"audio": str(path)}, Limits())).units for path in order.paths]
+    usual = Usual.of([reader.scores(unit.arrays[INPUT]) for unit in some] for some in units)
+    assert task.decoder.usual is not None
+    assert task.decoder.usual.mean == pytest.approx(usual.mean, abs=0.01), "what is usual is what the graph gives"
     assert [one["by"] for one in made.facts["read_aloud"]["voices"]] == ["MBROLA", "MBROLA"]
     assert set(made.facts["text"]) == {str(table) for table in tables}
     said = (find(made.version).path / "README.md").read_text("utf-8")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from trifold.tasks.asr.matching.chains import Chain
+from trifold.tasks.asr.refining.maps import Map
 from trifold.tasks.asr.refining.mixtures import Mixtures
-from trifold.tasks.asr.refining.phones import STATES, Spoken, first_model, improved
+from trifold.tasks.asr.refining.phones import STATES, PhoneModel, Spoken, first_model, improved
+from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
 PHONES, WIDTH = 6, 5
@@ -91,3 +94,43 @@ def test_an_utterance_too_short_for_a_phone_has_none() -> None:
     sounds, labels = spoken(5, 1)
     model = first_model(sounds, labels, bigrams())
     assert model.read([sounds[0][:2], sounds[0][:3], np.zeros((0, WIDTH), np.float32)])[0::2] == [[], []]
+
+
+def test_models_of_mapped_frames_hear_them_mapped_again() -> None:
+    """Whatever the size of the frames as they are."""
+    pytest.importorskip("torch")
+    from contextlib import nullcontext
+
+    from trifold.task import no_progress
+    from trifold.tasks.asr.learning.reading import Text
+    from trifold.tasks.asr.learning.refined import refined
+    from trifold.tasks.asr.learning.settings import LearningSettings
+
+    sounds, labels = spoken(60, 3)
+    space = Map(np.eye(WIDTH) / 100, np.full(WIDTH, 1.0))
+    raw = [space.undone().apply(one) for one in sounds]
+    given = first_model(sounds, labels, bigrams())
+    sentences = [[one.phone for one in line] for line in labels]
+
+    def rounds(by: Map | None, frames: list[Frames]) -> list[float]:
+        read: list[float] = []
+        refined(
+            Told(given.sounds, given.stays, by),
+            frames,
+            Text.of(sentences, PHONES),
+            lambda told: PhoneModel(told.sounds, told.stays, bigrams(), space=told.space),
+            LearningSettings(refinements=2, components=1),
+            lambda _, model: read.append(right(model.read(frames), labels)),
+            lambda _: nullcontext(no_progress),
+        )
+        return read
+
+    read = rounds(None, sounds)
+    assert len(read) == 2
+    assert min(read) > 0.85
+    assert rounds(space, raw) == pytest.approx(read, abs=0.005)
+    # Bigrams alone hear them so too.
+    plain, again = (
+        improved(replace(given, space=by), some, 2)[0].sounds.means for by, some in ((None, sounds), (space, raw))
+    )
+    assert np.allclose(plain, again, atol=1e-2)
