@@ -55,16 +55,16 @@ def make(folder: Path, utterances: int, count: int, seed: int) -> None:
     (folder / "text.txt").write_text("".join(" ".join(s) + "\n" for s in text), encoding="utf-8")
     letters = "".join(f"{letter}\t{letter}\n" for letter in CONSONANTS + VOWELS)
     (folder / "letters.txt").write_text(letters, encoding="utf-8")
-    voice = Synthesiser()
     rows = ["id\taudio\tseconds\ttranscript\treference_phones\tstarts\n"]
-    for number, sentence in enumerate(spoken):
-        said = voice.say(f"[[{' '.join(sentence)}]]", VOICE, speed=int(chance.integers(130, 175)))
-        name = f"u{number:04}"
-        soundfile.write(folder / "audio" / f"{name}.wav", said.samples, said.rate)
-        phones = [letter for word in sentence for letter in word]
-        times = [f"{time:.3f}" for _, time in said.phones]
-        fields = [name, f"audio/{name}.wav", f"{len(said.samples) / said.rate:.3f}", " ".join(sentence)]
-        rows.append("\t".join([*fields, " ".join(phones), " ".join(times)]) + "\n")
+    with Synthesiser() as voice:
+        for number, sentence in enumerate(spoken):
+            said = voice.say(f"[[{' '.join(sentence)}]]", VOICE, speed=int(chance.integers(130, 175)))
+            name = f"u{number:04}"
+            soundfile.write(folder / "audio" / f"{name}.wav", said.samples, said.rate)
+            phones = [letter for word in sentence for letter in word]
+            times = [f"{time:.3f}" for _, time in said.phones]
+            fields = [name, f"audio/{name}.wav", f"{len(said.samples) / said.rate:.3f}", " ".join(sentence)]
+            rows.append("\t".join([*fields, " ".join(phones), " ".join(times)]) + "\n")
     (folder / "utterances.tsv").write_text("".join(rows), encoding="utf-8")
 
 

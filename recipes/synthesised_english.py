@@ -61,39 +61,39 @@ def make(squad: Path, folder: Path, hours: float, count: int, seed: int) -> None
     known = sentences(squad)
     order = chance.permutation(len(known)).tolist()
     text = [known[i] for i in order[:count]]
-    voice = Synthesiser()
     folder.mkdir(parents=True)
     (folder / "text.txt").write_text("".join(" ".join(s) + "\n" for s in text), encoding="utf-8")
-    lines = []
-    for word in sorted({word for sentence in text for word in sentence}):
-        lines.append(f"{word} {' '.join(phone for phone, _ in phones(voice.say(word, VOICES[0])))}\n")
-    (folder / "dictionary.txt").write_text("".join(lines), encoding="utf-8")
-    rows = ["id\taudio\tspeaker\tseconds\ttranscript\treference_phones\tstarts\n"]
-    seconds = 0.0
-    for number, i in enumerate(order[count:]):
-        if seconds > 3600 * hours:
-            break
-        name = VOICES[number % len(VOICES)]
-        said = voice.say(
-            " ".join(known[i]), name, speed=int(chance.integers(140, 190)), pitch=int(chance.integers(35, 65))
-        )
-        path = Path("audio") / name / f"s{number:05}.flac"
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / path, said.samples, said.rate)
-        length = len(said.samples) / said.rate
-        heard = phones(said)
-        starts = " ".join(f"{start:.3f}" for _, start in heard)
-        fields = [
-            path.stem,
-            str(path),
-            name,
-            f"{length:.3f}",
-            " ".join(known[i]),
-            " ".join(p for p, _ in heard),
-            starts,
-        ]
-        rows.append("\t".join(fields) + "\n")
-        seconds += length
+    with Synthesiser() as voice:
+        lines = []
+        for word in sorted({word for sentence in text for word in sentence}):
+            lines.append(f"{word} {' '.join(phone for phone, _ in phones(voice.say(word, VOICES[0])))}\n")
+        (folder / "dictionary.txt").write_text("".join(lines), encoding="utf-8")
+        rows = ["id\taudio\tspeaker\tseconds\ttranscript\treference_phones\tstarts\n"]
+        seconds = 0.0
+        for number, i in enumerate(order[count:]):
+            if seconds > 3600 * hours:
+                break
+            name = VOICES[number % len(VOICES)]
+            said = voice.say(
+                " ".join(known[i]), name, speed=int(chance.integers(140, 190)), pitch=int(chance.integers(35, 65))
+            )
+            path = Path("audio") / name / f"s{number:05}.flac"
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / path, said.samples, said.rate)
+            length = len(said.samples) / said.rate
+            heard = phones(said)
+            starts = " ".join(f"{start:.3f}" for _, start in heard)
+            fields = [
+                path.stem,
+                str(path),
+                name,
+                f"{length:.3f}",
+                " ".join(known[i]),
+                " ".join(p for p, _ in heard),
+                starts,
+            ]
+            rows.append("\t".join(fields) + "\n")
+            seconds += length
     (folder / "utterances.tsv").write_text("".join(rows), encoding="utf-8")
 
 

@@ -29,7 +29,6 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 
 def invent(folder: Path, *words: str) -> Path:
-    """In a process of its own: there is one synthesiser for each."""
     subprocess.run([sys.executable, RECIPES / "invented_language.py", folder, *words], check=True)
     return folder
 

@@ -66,12 +66,13 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("audio")
     hum = (0.2 * np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE)).astype(np.float32)
-    for number, sentence in enumerate(sentences(10, 0)):
-        said = Synthesiser().say(sentence, "sw")
-        voice = soxr.resample(said.samples.astype(np.float32) / 32768, said.rate, RATE)
-        soundfile.write(
-            folder / f"{number:02}.wav", np.concatenate([hiss(0.5), voice, hiss(0.5), hum, hiss(0.5)]), RATE
-        )
+    with Synthesiser() as synthesiser:
+        for number, sentence in enumerate(sentences(10, 0)):
+            said = synthesiser.say(sentence, "sw")
+            voice = soxr.resample(said.samples.astype(np.float32) / 32768, said.rate, RATE)
+            soundfile.write(
+                folder / f"{number:02}.wav", np.concatenate([hiss(0.5), voice, hiss(0.5), hum, hiss(0.5)]), RATE
+            )
     return folder
 
 

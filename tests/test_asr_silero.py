@@ -25,7 +25,8 @@ def spoken(text: str = "the quick brown fox jumps over the lazy dog") -> np.ndar
     soxr = pytest.importorskip("soxr")
     from trifold.tasks.asr.speaking.synthesiser import Synthesiser
 
-    said = Synthesiser().say(text, "en-us")
+    with Synthesiser() as voice:
+        said = voice.say(text, "en-us")
     return np.asarray(soxr.resample(said.samples.astype(np.float32) / 32768, said.rate, RATE), np.float32)
 
 

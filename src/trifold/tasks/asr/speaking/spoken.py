@@ -120,7 +120,8 @@ def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
     if is_of_people(voice):
         say("a", voice)
     else:
-        Synthesiser().say("", f"{voice}+{_VARIANTS[0]}")
+        with Synthesiser() as synthesiser:
+            synthesiser.say("", f"{voice}+{_VARIANTS[0]}")
     # What follows one that it does not know is not said either, so each is asked for by itself.
     parts = {part for said in (mnemonics or {}).values() for part in said.split()}
     unknown = {part for part in sorted(parts) if not _known(part, voice)}
@@ -135,7 +136,8 @@ def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
 def _known(mnemonic: str, voice: str) -> bool:
     if is_of_people(voice):
         return bool(taken_for(f"[[{mnemonic}]]", voice))
-    return bool(Synthesiser().say(f"[[{mnemonic}]]", f"{voice}+{_VARIANTS[0]}").phones)
+    with Synthesiser() as synthesiser:
+        return bool(synthesiser.say(f"[[{mnemonic}]]", f"{voice}+{_VARIANTS[0]}").phones)
 
 
 def check_voice(voice: Voice) -> None:
@@ -176,11 +178,11 @@ def aloud(lines: Sequence[Line], voice: str, count: int, seed: int) -> Iterator[
 
 def _computed(lines: Sequence[Line], voice: str, seed: int) -> Iterator[tuple[Samples, int, Line]]:
     """All lines in a random order, by each variant of a voice of espeak-ng in turn."""
-    synthesiser = Synthesiser()
-    for number, (line, speed, pitch) in enumerate(_asked(lines, seed)):
-        variant = f"{voice}+{_VARIANTS[number % len(_VARIANTS)]}"
-        said = synthesiser.say(line.content, variant, speed=speed, pitch=pitch)
-        yield np.asarray(said.samples / 32768, np.float32), said.rate, line
+    with Synthesiser() as synthesiser:
+        for number, (line, speed, pitch) in enumerate(_asked(lines, seed)):
+            variant = f"{voice}+{_VARIANTS[number % len(_VARIANTS)]}"
+            said = synthesiser.say(line.content, variant, speed=speed, pitch=pitch)
+            yield np.asarray(said.samples / 32768, np.float32), said.rate, line
 
 
 def _joined_in_full(lines: Sequence[Line], voice: str, seed: int, most: int) -> Iterator[tuple[Samples, int, Line]]:
