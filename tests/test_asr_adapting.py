@@ -273,7 +273,7 @@ def test_a_reply_is_known_by_all_that_it_was_read_with(
     assert isinstance(many.task, AsrTask)
     assert next(iter(few.task.voices.values())).reader is None
     assert next(iter(many.task.voices.values())).reader is not None
-    monkeypatch.setattr("trifold.tasks.asr.adapting.voices._STRENGTH", 1.0)
+    monkeypatch.setattr("trifold.tasks.asr.refining.reheard._STRENGTH", 1.0)
     other = adapted(loaded, {"other": paths}).loaded
     assert len({loaded.digest, few.digest, many.digest, other.digest}) == 4
 

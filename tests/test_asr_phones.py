@@ -12,6 +12,7 @@ from trifold.tasks.asr.decoding.following import Following
 from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch, grams_of
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.paths import STATES, Trigrams, best_phones
+from trifold.tasks.asr.refining.phones import spoken_of
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import RATE
@@ -31,7 +32,7 @@ def test_with_trigrams_the_search_finds_what_the_exact_one_does(seed: int) -> No
     stays = chance.uniform(0.2, 0.8, SYMBOLS * STATES)
     exact = following_of(SENTENCES, SYMBOLS, skipped=0.0)
     wanted = best_phones(scores, stays, Trigrams.of(exact.first, exact.after, exact.ends))
-    found = PhoneSearch(Following.of(NGrams.fit(SENTENCES, 3, SYMBOLS)), stays).read(scores)
+    found = spoken_of(PhoneSearch(Following.of(NGrams.fit(SENTENCES, 3, SYMBOLS)), stays).states(scores))
     assert found == wanted
     assert len(found) > 3
 
@@ -47,9 +48,10 @@ def test_a_sound_that_says_nothing_is_read_by_what_was_said_long_before() -> Non
             for one in heard:
                 scores[k * frames : (k + 1) * frames, one * STATES : (one + 1) * STATES] = 0.0
         search = PhoneSearch(grams_of(sentences, symbols), np.full(symbols * STATES, 0.3))
-        assert tuple(one.phone for one in search.read(scores)) == said
-        assert [one.first for one in search.read(scores)] == [0, 4, 8, 12, 16]
-    assert search.read(scores[:2]) == []
+        found = spoken_of(search.states(scores))
+        assert tuple(one.phone for one in found) == said
+        assert [one.first for one in found] == [0, 4, 8, 12, 16]
+    assert len(search.states(scores[:2])) == 2
 
 
 def test_ngrams_come_back_from_a_file_that_is_whole(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from trifold.task import Arrays, Columns, Encoded, Limits, Unit
 from trifold.tasks.asr.adapting.voices import Voice
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.language import Language
-from trifold.tasks.asr.decoding.phones import PhoneSearch
 from trifold.tasks.asr.decoding.words import WordSearch, words_of_segments
 from trifold.tasks.asr.making.names import INPUT, OUTPUT
-from trifold.tasks.asr.matching.chains import Chain, best_paths, posteriors
+from trifold.tasks.asr.matching.chains import Chain, posteriors
 from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
+from trifold.tasks.asr.refining.reheard import Search
 from trifold.tasks.asr.sound.audio import RATE, Samples, read_sound
 from trifold.tasks.asr.sound.features import HOP, WINDOW, Frames
 from trifold.tasks.asr.sound.utterances import parts_of, sounds
@@ -82,13 +82,12 @@ class AsrTask:
         self.voices = voices or MappingProxyType({})
         self._unknown = _STRANGE if voices is None else _STRANGE_ALONE
         self._chain: Chain = decoder.chain()
-        self._phones = None if decoder.grams is None else PhoneSearch(decoder.grams, decoder.stays)
-        self._own: dict[int, tuple[Chain, PhoneSearch | None]] = {}
+        self._phones = decoder.search()
+        self._own: dict[int, tuple[Chain, Search]] = {}
         for voice in self.voices.values():
             if voice.reader is not None and id(voice) not in self._own:
                 own = voice.reader.decoder
-                search = None if self._phones is None else self._phones.lasting(own.stays)
-                self._own[id(voice)] = own.chain(), search
+                self._own[id(voice)] = own.chain(), self._phones.lasting(own.stays)
         self._search = None if language is None else WordSearch(language.lexicon, language.following)
 
     def adapted(self, voices: Mapping[str, Voice]) -> AsrTask:
@@ -157,12 +156,11 @@ class AsrTask:
         )
 
     def _read(
-        self, scores: np.ndarray[Any, np.dtype[np.float64]], chain: Chain, search: PhoneSearch | None
+        self, scores: np.ndarray[Any, np.dtype[np.float64]], chain: Chain, search: Search
     ) -> tuple[list[Spoken], np.ndarray[Any, Any]]:
         """The likeliest phones of a stretch, and what each phone's share in each of them is: (phones, V)."""
-        lengths = np.array([len(scores)], np.int64)
-        spoken = spoken_of(best_paths(chain, scores[None], lengths)[0]) if search is None else search.read(scores)
-        gamma, _, _ = posteriors(chain, scores[None], lengths)
+        spoken = spoken_of(search.states(scores))
+        gamma, _, _ = posteriors(chain, scores[None], np.array([len(scores)], np.int64))
         by_phone = gamma[0].reshape(len(scores), -1, STATES).sum(2)
         shares = np.stack([by_phone[one.first : one.last].mean(0) for one in spoken])
         return spoken, shares.astype(np.float32)

@@ -2,7 +2,7 @@
 
 A start at the likeliest length of the throat, then rounds in which the model's phones are heard in the mapped frames
 and the map is estimated anew from what was heard; then rounds in which each distribution moves by itself (Gauvain & Lee
-1994). Without torch.
+1994), towards what is heard with long n-grams of phones in mind. Without torch.
 """
 
 from __future__ import annotations
@@ -16,29 +16,27 @@ from trifold.task import Progress, no_progress
 from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Table, posteriors
-from trifold.tasks.asr.refining.adapted import drawn
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected, through
-from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
+from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES
-from trifold.tasks.asr.refining.told import STAYS
+from trifold.tasks.asr.refining.reheard import reheard
+from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["FRAMES", "LEAST", "ROUNDS", "Reader", "Voice", "brought"]
 
-FRAMES, LEAST = 60_000, 100
-"""Of a voice's speech that are heard: one second already teaches something, and ten minutes more than two."""
+FRAMES, LEAST = 180_000, 100
+"""Of a voice's speech that are heard: one second already teaches something, and half an hour more than two minutes."""
 _ENOUGH = 2_000
 """Frames from which distributions are moved by themselves too: a voice of one recording keeps nothing but its map."""
 _MAPPED = 12_000
 """Of these for the map: two minutes teach as much as fifteen."""
-_MAPS, _EACH = 12, 6
+_MAPS, _EACH = 12, 8
 """Rounds for the map, and of distributions by themselves."""
 ROUNDS = _MAPS + _EACH + 2
 """Steps that progress is told of."""
-_STRENGTH = 30.0
-"""Frames' worth of each distribution as it was."""
-_LASTING = 10.0
-"""Frames' worth of how long each state lasted."""
+_BEAM = 48
+"""Hypotheses kept where distributions are moved: twice as many are as good, at twice the time."""
 _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
@@ -121,32 +119,21 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
     progress(_MAPS + 2, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
-    mapped = [space.after(maps[best]).apply(one) for one in heard]
     enough = best and sum(map(len, heard)) >= _ENOUGH
-    own = _each(reader, mapped, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
+    told = Told(reader.sounds, reader.decoder.stays, space.after(maps[best]))
+    own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
     progress(ROUNDS, ROUNDS)
     return Voice(maps[best], sum(map(len, heard)), before, fits[best], own)
 
 
-def _each(reader: Reader, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
+def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
     """After rounds in which each distribution moves by itself towards what is heard of it in the frames, mapped to what
     the sounds are of, and each state lasts as long as it is heard."""
-    variance = np.concatenate(stretches).var(0).astype(np.float64)
+    search = reader.decoder.search(_BEAM)
     for number in range(_EACH):
-        totals = Totals.zero(*reader.sounds.means.shape)
-        stayed, times = (_LASTING * part for part in (reader.decoder.stays, np.ones_like(reader.decoder.stays)))
-        for indices, shares, moves in _shares(reader, stretches):
-            if not np.isfinite(shares).all():
-                continue
-            for i, share in zip(indices, shares, strict=True):
-                own = share[: len(stretches[i])]
-                totals.add(stretches[i], reader.sounds.components(stretches[i], own))
-                times += own.sum(0)
-            stayed += np.diag(moves)
-        decoder = replace(reader.decoder, stays=np.clip(stayed / times, *STAYS))
-        reader = replace(reader, decoder=decoder, sounds=drawn(reader.sounds, totals, variance, _STRENGTH))
+        told = reheard(told, search, stretches, reader.scale)
         done(number + 1)
-    return reader
+    return replace(reader, decoder=replace(reader.decoder, stays=told.stays), sounds=told.sounds)
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:
@@ -154,7 +141,7 @@ def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evide
     map as it is `now`; and how often each component was heard, shape (S, M)."""
     evidence = Evidence.zero(len(now.offset))
     counts = np.zeros_like(reader.sounds.weights)
-    for indices, shares, _ in _shares(reader, [now.apply(one) for one in stretches]):
+    for indices, shares in _shares(reader, [now.apply(one) for one in stretches]):
         for i, share in zip(indices, shares, strict=True):
             if not np.isfinite(share[: len(stretches[i])]).all():
                 continue
@@ -164,9 +151,8 @@ def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evide
     return evidence, counts
 
 
-def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table, Table]]:
-    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones; and how often
-    each state follows each, shape (S, S)."""
+def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table]]:
+    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones."""
     chain = reader.decoder.chain()
     order = sorted(range(len(stretches)), key=lambda i: len(stretches[i]))
     while order:
@@ -177,8 +163,7 @@ def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[
         scores = np.zeros((len(indices), int(lengths.max()), len(chain.initial)))
         for row, i in zip(scores, indices, strict=True):
             row[: len(stretches[i])] = reader.scale * reader.sounds.scores(stretches[i])
-        gamma, moves, _ = posteriors(chain, scores, lengths)
-        yield indices, gamma, moves
+        yield indices, posteriors(chain, scores, lengths)[0]
 
 
 def _throat(reader: Reader, stretches: Sequence[Frames]) -> Map:

@@ -13,14 +13,15 @@ import numpy as np
 
 from trifold.tasks.asr.decoding.following import Following, Reals
 from trifold.tasks.asr.decoding.lexicon import Numbers
-from trifold.tasks.asr.refining.phones import STATES, Spoken, spoken_of
+from trifold.tasks.asr.matching.chains import Chain, best_paths
+from trifold.tasks.asr.refining.phones import STATES, phone_chain
 from trifold.tasks.asr.text.ngrams import BOUNDARY, NGrams
 
-__all__ = ["ORDER", "PhoneSearch", "grams_of"]
+__all__ = ["ORDER", "BigramSearch", "PhoneSearch", "grams_of"]
 
 ORDER = 6
-_BEAM, _LEAVING = 96, 24
-"""Hypotheses that are kept, and of which the next phone is tried."""
+_BEAM, _LEAVING = 96, 4
+"""Hypotheses that are kept, and the share of them of which the next phone is tried."""
 _ROWS = 100_000
 """States of the n-grams whose probabilities are kept ready, at most."""
 _OPEN = -50.0
@@ -32,29 +33,39 @@ def grams_of(sentences: Any, symbols: int) -> Following:
     return Following.of(NGrams.fit(sentences, ORDER, symbols).without_rare())
 
 
-class PhoneSearch:
-    """Reads one stretch after the other. stays: p(the same state again), shape (S,)."""
+class BigramSearch:
+    """Exact, with one phone before each in mind: where no text is there to know more from."""
 
-    def __init__(self, following: Following, stays: Reals) -> None:
-        self._following = following
+    def __init__(self, bigrams: Chain, stays: Reals) -> None:
+        self._bigrams, self._chain = bigrams, phone_chain(stays, bigrams)
+
+    def lasting(self, stays: Reals) -> BigramSearch:
+        """The same for a voice whose states last otherwise."""
+        return BigramSearch(self._bigrams, stays)
+
+    def states(self, scores: np.ndarray[Any, Any]) -> Numbers:
+        """The state of each frame, shape (T,)."""
+        return best_paths(self._chain, scores[None], np.array([len(scores)], np.int64))[0]
+
+
+class PhoneSearch:
+    """A beam. stays: p(the same state again), shape (S,). beam: hypotheses that are kept."""
+
+    def __init__(self, following: Following, stays: Reals, beam: int = _BEAM) -> None:
+        self._following, self._beam = following, beam
         self._stay, self._go = np.log(stays), np.log(1 - stays)
         self._known: dict[int, tuple[Reals, Numbers]] = {}
 
     def lasting(self, stays: Reals) -> PhoneSearch:
         """The same for a voice whose states last otherwise."""
-        other = PhoneSearch(self._following, stays)
+        other = PhoneSearch(self._following, stays, self._beam)
         other._known = self._known
         return other
 
-    def read(self, scores: np.ndarray[Any, Any]) -> list[Spoken]:
-        """The phones with their frames; none where there are fewer than `STATES` frames.
-
-        scores: scaled log p(frame | state), shape (T, S).
-        """
+    def states(self, scores: np.ndarray[Any, Any]) -> Numbers:
+        """The state of each frame, shape (T,)."""
         frames, states = scores.shape
-        if frames < STATES:
-            return []
-        phones = states // STATES
+        phones, leave = states // STATES, self._beam // _LEAVING
         begins = np.arange(phones) * STATES
         first, gram = self._row(self._following.start)
         state, score = begins, first[:phones] + scores[0, begins]
@@ -63,8 +74,8 @@ class PhoneSearch:
             last = state % STATES == STATES - 1
             inner, ends = np.flatnonzero(~last), np.flatnonzero(last)
             leaving = score[ends] + self._go[state[ends]]
-            if len(ends) > _LEAVING:
-                chosen = np.argpartition(-leaving, _LEAVING)[:_LEAVING]
+            if len(ends) > leave:
+                chosen = np.argpartition(-leaving, leave)[:leave]
                 ends, leaving = ends[chosen], leaving[chosen]
             rows = [self._row(int(one)) for one in gram[ends]]
             entered = [whole[:phones] + cost for (whole, _), cost in zip(rows, leaving, strict=True)]
@@ -74,12 +85,12 @@ class PhoneSearch:
             grams = np.concatenate([gram, gram[inner], *(after for _, after in rows)])
             total = np.concatenate([score + self._stay[state], score[inner] + self._go[state[inner]], *entered])
             total += scores[t, new]
-            kept = _best(total, grams * states + new)
+            kept = _best(total, grams * states + new, self._beam)
             state, gram, score = new[kept], grams[kept], total[kept]
             passed.append((state, origin[kept]))
         ended = np.array([self._row(int(one))[0][phones] for one in gram])
         ended += np.where(state % STATES == STATES - 1, self._go[state], _OPEN)
-        return spoken_of(_path(passed, int((score + ended).argmax())))
+        return _path(passed, int((score + ended).argmax()))
 
     def _row(self, gram: int) -> tuple[Reals, Numbers]:
         """After a state of the n-grams: log p of each phone and, last, of the end, (V + 1,); states after, (V,)."""
@@ -92,16 +103,16 @@ class PhoneSearch:
         return known
 
 
-def _best(total: Reals, key: Numbers) -> Numbers:
+def _best(total: Reals, key: Numbers, beam: int) -> Numbers:
     """Of hypotheses with the same future only the likeliest, of the rest so many as the beam holds."""
-    most = min(2 * _BEAM, len(total))
+    most = min(2 * beam, len(total))
     chosen = np.arange(len(total)) if most == len(total) else np.argpartition(-total, most - 1)[:most]
     chosen = chosen[np.lexsort((-total[chosen], key[chosen]))]
     keys = key[chosen]
     alone = np.ones(len(keys), bool)
     alone[1:] = keys[1:] != keys[:-1]
     chosen = chosen[alone]
-    return chosen if len(chosen) <= _BEAM else chosen[np.argpartition(-total[chosen], _BEAM - 1)[:_BEAM]]
+    return chosen if len(chosen) <= beam else chosen[np.argpartition(-total[chosen], beam - 1)[:beam]]
 
 
 def _path(passed: list[tuple[Numbers, Numbers]], at: int) -> Numbers:

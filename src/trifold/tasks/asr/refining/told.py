@@ -19,14 +19,15 @@ from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["STAYS", "States", "Told", "aligned", "chain_of", "learn_told"]
+__all__ = ["STAYS", "States", "Told", "aligned", "chain_of", "lasting", "learn_told", "totals_of"]
 
 States: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 _AT_ONCE = 64
 _FIRST_ROUNDS, _ROUNDS_OF_A_SIZE = 4, 2
 _NEVER = -1e30
-_STAYS_AT_FIRST = 0.6
+_STAYS_AT_FIRST, _LASTING = 0.6, 2.0
+"""How long states last before any is heard, and how many frames' worth of it."""
 STAYS = (0.05, 0.98)
 
 
@@ -60,7 +61,14 @@ def learn_told(
     chains = [chain_of(sequences[i]) for i in kept]
     together = np.concatenate(frames)
     paths = [chain[np.arange(len(one)) * len(chain) // len(one)] for one, chain in zip(frames, chains, strict=True)]
-    model = Told(_divided(together, paths, None, symbols), _lasting(paths, symbols))
+    mean, variance = together.mean(0), together.var(0)
+
+    def learnt(sounds: Mixtures | None) -> Told:
+        totals = totals_of(together, np.concatenate(paths), sounds, symbols * STATES)
+        stays = lasting(paths, np.full(symbols * STATES, _STAYS_AT_FIRST), _LASTING)
+        return Told(totals.mixtures(mean, variance), stays)
+
+    model = learnt(None)
     sizes = [1] * _FIRST_ROUNDS
     while sizes[-1] < components:
         sizes += [2 * sizes[-1]] * _ROUNDS_OF_A_SIZE
@@ -68,7 +76,7 @@ def learn_told(
         if size > model.sounds.means.shape[1]:
             model = Told(model.sounds.split(number), model.stays)
         paths = aligned(model, frames, chains)
-        model = Told(_divided(together, paths, model.sounds, symbols), _lasting(paths, symbols))
+        model = learnt(model.sounds)
         progress(number + 1, len(sizes))
     return model
 
@@ -121,10 +129,12 @@ def chain_of(phones: Sequence[int]) -> States:
     return (np.asarray(phones, np.int64)[:, None] * STATES + np.arange(STATES)).reshape(-1)
 
 
-def _divided(frames: Frames, paths: Sequence[States], sounds: Mixtures | None, symbols: int) -> Mixtures:
-    """The distributions of the frames of each state, in as many components as there are."""
-    states, components = symbols * STATES, 1 if sounds is None else sounds.means.shape[1]
-    path = np.concatenate(paths)
+def totals_of(frames: Frames, path: States, sounds: Mixtures | None, states: int) -> Totals:
+    """What the frames of each state add up to, in each of its components as `sounds` has them; None for one each.
+
+    path: the state of each frame, shape (N,).
+    """
+    components = 1 if sounds is None else sounds.means.shape[1]
     totals = Totals.zero(states, components, frames.shape[1])
     order = np.argsort(path, kind="stable")
     edges = np.searchsorted(path[order], np.arange(states + 1))
@@ -136,13 +146,13 @@ def _divided(frames: Frames, paths: Sequence[States], sounds: Mixtures | None, s
         totals.count[state] = shares[:, 0].sum(0)
         totals.first[state] = shares[:, 0].T @ own
         totals.second[state] = shares[:, 0].T @ own**2
-    return totals.mixtures(frames.mean(0), frames.var(0))
+    return totals
 
 
-def _lasting(paths: Sequence[States], symbols: int) -> Table:
-    """p(the same state again) of each state."""
-    stayed, times = np.zeros(symbols * STATES), np.zeros(symbols * STATES)
+def lasting(paths: Sequence[States], before: Table, strength: float) -> Table:
+    """p(the same state again) of each state, shape (S,), with so many frames' worth of what it was."""
+    stayed, times = strength * before, np.full(len(before), strength)
     for path in paths:
         np.add.at(times, path, 1.0)
         np.add.at(stayed, path[1:][path[1:] == path[:-1]], 1.0)
-    return np.clip((stayed + 2 * _STAYS_AT_FIRST) / (times + 2), *STAYS)
+    return np.asarray(np.clip(stayed / times, *STAYS))

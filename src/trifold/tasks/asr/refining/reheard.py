@@ -1,0 +1,55 @@
+"""Models of phones, moved to what is heard in frames when many phones before each are taken into account.
+
+Rounds of hearing and moving (Viterbi training, Juang & Rabiner 1990): the likeliest phones with long n-grams are far
+more often right than the likeliest by bigrams or trigrams, and where a few are, the next round has more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from trifold.task import Progress, no_progress
+from trifold.tasks.asr.matching.chains import Table
+from trifold.tasks.asr.refining.adapted import drawn
+from trifold.tasks.asr.refining.phones import STATES
+from trifold.tasks.asr.refining.told import States, Told, lasting, totals_of
+from trifold.tasks.asr.sound.features import Frames
+
+__all__ = ["Search", "reheard"]
+
+_STRENGTH, _LASTING = 30.0, 10.0
+"""Frames' worth of each distribution as it was, and of how long each state lasted."""
+
+
+class Search(Protocol):
+    """What finds the likeliest phones of stretches of speech, as `decoding.phones` does."""
+
+    def lasting(self, stays: Table) -> Search:
+        """The same for states that last otherwise: p(the same state again), shape (S,)."""
+
+    def states(self, scores: Table) -> States:
+        """The state of each frame, shape (T,). scores: scaled log p(frame | state), shape (T, S)."""
+
+
+def reheard(
+    told: Told, search: Search, utterances: Sequence[Frames], scale: float, progress: Progress = no_progress
+) -> Told:
+    """After one round. utterances: frames of stretches of speech, at least one of them of `STATES` frames or more.
+
+    scale: how much a frame's score counts beside how phones follow each other.
+    """
+    search = search.lasting(told.stays)
+    seen, paths = [], []
+    for done, one in enumerate(utterances, 1):
+        if len(one) >= STATES:
+            seen.append(told.seen(one))
+            paths.append(search.states(scale * told.sounds.scores(seen[-1])))
+        progress(done, len(utterances))
+    frames = np.concatenate(seen)
+    totals = totals_of(frames, np.concatenate(paths), told.sounds, len(told.stays))
+    sounds = drawn(told.sounds, totals, frames.var(0).astype(np.float64), _STRENGTH)
+    return replace(told, sounds=sounds, stays=lasting(paths, told.stays, _LASTING))
