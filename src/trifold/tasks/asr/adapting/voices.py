@@ -1,8 +1,8 @@
 """What a voice needs, from its recordings alone: what is said in them is first read as it can be, then ever better.
 
 A start at the likeliest length of the throat, then rounds in which the model's phones are heard in the mapped frames
-and the map is estimated anew from what was heard; then rounds in which each distribution moves by itself (Gauvain & Lee
-1994), towards what is heard with long n-grams of phones in mind. Without torch.
+and the map is estimated anew from what was heard; then rounds in which each distribution moves by itself, too (Gauvain
+& Lee 1994), towards what is heard with long n-grams of phones in mind (`refining/reheard`). Without torch.
 """
 
 from __future__ import annotations
@@ -121,19 +121,24 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
     enough = best and sum(map(len, heard)) >= _ENOUGH
     told = Told(reader.sounds, reader.decoder.stays, space.after(maps[best]))
-    own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
+    found, own = maps[best], None
+    if enough:
+        found, own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS))
     progress(ROUNDS, ROUNDS)
-    return Voice(maps[best], sum(map(len, heard)), before, fits[best], own)
+    return Voice(found, sum(map(len, heard)), before, fits[best], own)
 
 
-def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
-    """After rounds in which each distribution moves by itself towards what is heard of it in the frames, mapped to what
-    the sounds are of, and each state lasts as long as it is heard."""
+def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> tuple[Map, Reader]:
+    """The map and what hears mapped frames, after rounds in which, besides the map, each distribution moves by itself
+    towards what is heard of it, and each state lasts as long as it is heard."""
     search = reader.decoder.search(_BEAM)
     for number in range(_EACH):
         told = reheard(told, search, stretches, reader.scale)
         done(number + 1)
-    return replace(reader, decoder=replace(reader.decoder, stays=told.stays), sounds=told.sounds)
+    assert told.space is not None
+    # The model maps frames to what its sounds are of by itself.
+    found = told.space if reader.space is None else reader.space.undone().after(told.space)
+    return found, replace(reader, decoder=replace(reader.decoder, stays=told.stays), sounds=told.sounds)
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:

@@ -64,6 +64,10 @@ class PhoneSearch:
 
     def states(self, scores: np.ndarray[Any, Any]) -> Numbers:
         """The state of each frame, shape (T,)."""
+        return self.likeliest(scores)[0]
+
+    def likeliest(self, scores: np.ndarray[Any, Any]) -> tuple[Numbers, float]:
+        """The state of each frame, shape (T,), and the log-likelihood of these states and the frames."""
         frames, states = scores.shape
         phones, leave = states // STATES, self._beam // _LEAVING
         begins = np.arange(phones) * STATES
@@ -90,7 +94,9 @@ class PhoneSearch:
             passed.append((state, origin[kept]))
         ended = np.array([self._row(int(one))[0][phones] for one in gram])
         ended += np.where(state % STATES == STATES - 1, self._go[state], _OPEN)
-        return _path(passed, int((score + ended).argmax()))
+        whole = score + ended
+        best = int(whole.argmax())
+        return _path(passed, best), float(whole[best])
 
     def _row(self, gram: int) -> tuple[Reals, Numbers]:
         """After a state of the n-grams: log p of each phone and, last, of the end, (V + 1,); states after, (V,)."""

@@ -1,4 +1,4 @@
-"""Learns phones from recordings and unpaired text: a start from units or from a synthesiser, then rounds of hearing.
+"""Learns phones from recordings and unpaired text: a start from units or from voices, then rounds of hearing.
 
 Each step goes on from the last; of seeds and of rounds the one is kept whose phones look most like the text.
 """
@@ -18,11 +18,14 @@ import numpy as np
 from trifold.errors import DataError
 from trifold.task import no_progress
 from trifold.tasks.asr.choosing.verdict import Verdict
+from trifold.tasks.asr.decoding.following import Following as Grams
+from trifold.tasks.asr.decoding.phones import ORDER, grams_of
 from trifold.tasks.asr.learning.judging import Judge, Judged
 from trifold.tasks.asr.learning.kept import First, first_of
 from trifold.tasks.asr.learning.pieces import pieces_of
 from trifold.tasks.asr.learning.reading import Report, Text, Warn, phones_of_segments
 from trifold.tasks.asr.learning.refined import refined
+from trifold.tasks.asr.learning.selftaught import self_taught
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, by_voices
 from trifold.tasks.asr.matching.chains import Chain
@@ -53,8 +56,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """model: of the phones. segments: how many there were. units: clusters they were in; None where it began from
-    what a synthesiser said.
+    """model: of the phones. grams: of the text's phones. segments: how many there were. units: clusters they were in;
+    None where it began from what a synthesiser said.
 
     agreement: share of speech to which another seed gave the same phone, as the mean over the other seeds; None with
     one seed. Each seed begins with clusters or with voices of its own, so they agree where recordings and text leave no
@@ -62,6 +65,7 @@ class Learnt:
     """
 
     model: PhoneModel
+    grams: Grams
     stages: tuple[Stage, ...]
     verdict: Verdict
     segments: int
@@ -138,13 +142,20 @@ def learn(
             read = model.read(sample.frames, progress)
         candidates.append((name, model, judge.judge(sample.said(read))))
 
-    refined(tries[best][1].told, pieces.frames, text, model_of, settings, consider, report)
+    consider("phone models", model_of(tries[best][1].told))
+    if said is None:  # what began from voices has been heard with trigrams already
+        refined(tries[best][1].told, pieces.frames, text, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
+    grams = grams_of(sentences, symbols)
+    last = self_taught(candidates[chosen][1], grams, pieces, settings, report)
+    if last is not None:
+        consider(f"heard with {ORDER - 1} phones before each", last)
+        chosen = len(candidates) - 1
     stages += [Stage(name, judged, i == chosen) for i, (name, _, judged) in enumerate(candidates)]
     _, model, judged = candidates[chosen]
     agreement = _agreement([first.labels for _, first in tries], best)
     verdict = judge.conclude(judged, agreement)
-    return Learnt(model, tuple(stages), verdict, segments, units if said is None else None, agreement)
+    return Learnt(model, grams, tuple(stages), verdict, segments, units if said is None else None, agreement)
 
 
 def _agreement(labels: Sequence[Sequence[Sequence[Spoken]]], best: int) -> float | None:

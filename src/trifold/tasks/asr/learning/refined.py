@@ -34,7 +34,7 @@ def refined(
     consider: Callable[[str, PhoneModel], None],
     report: Report,
 ) -> None:
-    """Tell `consider` of the first model and of every second one on the way, and of the last.
+    """Tell `consider` of every second model on the way, and of the last.
 
     pieces: frames of the recordings. model: what reads them, made of what was learnt.
     """
@@ -44,7 +44,6 @@ def refined(
     def estimate(_: Mixtures, totals: Totals) -> Mixtures:
         return totals.mixtures(mean, variance)
 
-    consider("phone models", model(told))
     for number in range(settings.refinements):
         if number % 2 and told.sounds.means.shape[1] < settings.components:
             told = replace(told, sounds=told.sounds.split(number))

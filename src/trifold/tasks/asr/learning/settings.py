@@ -17,7 +17,8 @@ class LearningSettings:
     matcher: skip-grams, or wav2vec-U's generator and discriminator. starts, steps: of skip-grams, for each seed.
     duel_steps: of the adversarial matcher. rounds: of decipherment with trigrams. scale: how much a frame counts
     beside what the text makes likely. spoken: sentences that a synthesiser reads, where one is asked to. components:
-    distributions of each state, a power of two. refinements: rounds of hearing all recordings anew that are tried.
+    distributions of each state, a power of two. refinements: rounds of hearing all recordings anew with trigrams,
+    where no voices were heard. rehearings: rounds at the end, with longer n-grams.
     """
 
     seeds: int = 3
@@ -33,4 +34,5 @@ class LearningSettings:
     spoken: int = 3200
     components: int = 8
     refinements: int = 6
+    rehearings: int = 10
     seed: int = 0

@@ -20,7 +20,6 @@ from trifold.models.registry import home
 from trifold.models.versions import Draft, adding
 from trifold.tasks.asr.decoder import Decoder, Usual
 from trifold.tasks.asr.decoding.language import language_of
-from trifold.tasks.asr.decoding.phones import grams_of
 from trifold.tasks.asr.learning.learn import Learnt, learn
 from trifold.tasks.asr.learning.reading import Report, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
@@ -151,7 +150,7 @@ def _made(order: Order, draft: Draft, report: Report, warn: Warn, kept: list[Pat
             said,
             warn,
         )
-        model, grams = learnt.model, grams_of(sentences, len(phones))
+        model, grams = learnt.model, learnt.grams
     spent = time.monotonic() - began
     facts = {
         "task": "asr",
@@ -242,7 +241,9 @@ def _kept(
 ) -> Path:
     """Where seeds that are done are kept: of these recordings, heard so, this text and these settings alone."""
     spoken = None if said is None else [[one.name, [line.content for line in one.lines]] for one in said.voices]
-    settings = {key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements")}
+    settings = {
+        key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements", "rehearings")
+    }
     known = json.dumps([_LEARNING, recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

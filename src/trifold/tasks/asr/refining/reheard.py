@@ -1,13 +1,13 @@
 """Models of phones, moved to what is heard in frames when many phones before each are taken into account.
 
 Rounds of hearing and moving (Viterbi training, Juang & Rabiner 1990): the likeliest phones with long n-grams are far
-more often right than the likeliest by bigrams or trigrams, and where a few are, the next round has more.
+more often right than the likeliest by bigrams or trigrams, and where a few are, the next round has more. In each round
+one map of all frames moves first (`refining/maps`), then each distribution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +15,18 @@ import numpy as np
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.adapted import drawn
+from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES
-from trifold.tasks.asr.refining.told import States, Told, lasting, totals_of
+from trifold.tasks.asr.refining.told import States, Told, divided, lasting, totals_of
 from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["Search", "reheard"]
 
 _STRENGTH, _LASTING = 30.0, 10.0
 """Frames' worth of each distribution as it was, and of how long each state lasted."""
+_PRIOR = 500.0
+"""Frames' worth of what needs no map."""
 
 
 class Search(Protocol):
@@ -49,7 +53,24 @@ def reheard(
             seen.append(told.seen(one))
             paths.append(search.states(scale * told.sounds.scores(seen[-1])))
         progress(done, len(utterances))
-    frames = np.concatenate(seen)
-    totals = totals_of(frames, np.concatenate(paths), told.sounds, len(told.stays))
+    frames, path = np.concatenate(seen), np.concatenate(paths)
+    step = _step(frames, path, told.sounds)
+    frames = step.apply(frames)
+    totals = totals_of(frames, path, told.sounds, len(told.stays))
     sounds = drawn(told.sounds, totals, frames.var(0).astype(np.float64), _STRENGTH)
-    return replace(told, sounds=sounds, stays=lasting(paths, told.stays, _LASTING))
+    return Told(sounds, lasting(paths, told.stays, _LASTING), step if told.space is None else step.after(told.space))
+
+
+def _step(frames: Frames, path: States, sounds: Mixtures) -> Map:
+    """The map that brings frames, whose states are known, to how these sound."""
+    states, components, width = sounds.means.shape
+    count, first = np.zeros((states, components)), np.zeros((states, components, width))
+    second = np.zeros((states, components, width, width))
+    for state, own, shares in divided(frames, path, sounds, states):
+        count[state] = shares.sum(0)
+        first[state] = shares.T @ own
+        for number, share in enumerate(shares.T):
+            second[state, number] = (own * share[:, None]).T @ own
+    flat = states * components
+    evidence = Evidence.of(count.reshape(flat), first.reshape(flat, width), second.reshape(flat, width, width), sounds)
+    return estimated(evidence + expected(sounds, count, _PRIOR), Map.none(width))

@@ -6,7 +6,7 @@ What is known may be what a synthesiser was asked to say, or, to measure what fe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,7 +19,7 @@ from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["STAYS", "States", "Told", "aligned", "chain_of", "lasting", "learn_told", "totals_of"]
+__all__ = ["STAYS", "States", "Told", "aligned", "chain_of", "divided", "lasting", "learn_told", "totals_of"]
 
 States: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -134,19 +134,22 @@ def totals_of(frames: Frames, path: States, sounds: Mixtures | None, states: int
 
     path: the state of each frame, shape (N,).
     """
-    components = 1 if sounds is None else sounds.means.shape[1]
-    totals = Totals.zero(states, components, frames.shape[1])
+    totals = Totals.zero(states, 1 if sounds is None else sounds.means.shape[1], frames.shape[1])
+    for state, own, shares in divided(frames, path, sounds, states):
+        totals.count[state] = shares.sum(0)
+        totals.first[state] = shares.T @ own
+        totals.second[state] = shares.T @ own**2
+    return totals
+
+
+def divided(frames: Frames, path: States, sounds: Mixtures | None, states: int) -> Iterator[tuple[int, Frames, Table]]:
+    """Each state with its frames, shape (n, D), and p(component | frame and state), (n, M)."""
     order = np.argsort(path, kind="stable")
     edges = np.searchsorted(path[order], np.arange(states + 1))
     for state, (first, last) in enumerate(itertools.pairwise(edges.tolist())):
         own = frames[order[first:last]]
-        shares = (
-            np.ones((len(own), 1, 1)) if sounds is None else sounds.of(state).components(own, np.ones((len(own), 1)))
-        )
-        totals.count[state] = shares[:, 0].sum(0)
-        totals.first[state] = shares[:, 0].T @ own
-        totals.second[state] = shares[:, 0].T @ own**2
-    return totals
+        alone = np.ones((len(own), 1))
+        yield state, own, alone if sounds is None else sounds.of(state).components(own, alone)[:, 0]
 
 
 def lasting(paths: Sequence[States], before: Table, strength: float) -> Table:

@@ -1,0 +1,56 @@
+"""The last rounds: models learn from what they hear themselves with long n-grams of the text's phones in mind.
+
+What they hear then always looks like the text, so its looks do not say whether it is any better. Recordings that were
+kept apart do: they must have become likelier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from trifold.tasks.asr.decoding.following import Following
+from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch
+from trifold.tasks.asr.learning.pieces import Pieces
+from trifold.tasks.asr.learning.reading import Report
+from trifold.tasks.asr.learning.settings import LearningSettings
+from trifold.tasks.asr.refining.phones import STATES, PhoneModel
+from trifold.tasks.asr.refining.reheard import reheard
+from trifold.tasks.asr.refining.told import Told
+from trifold.tasks.asr.sound.features import Frames
+
+__all__ = ["self_taught"]
+
+_FRAMES, _BEAM = 180_000, 48
+"""That are heard in each round, and hypotheses kept."""
+_APART, _SHARE = 20_000, 10
+"""Frames of recordings that are kept apart, and the share of all that they are at most, as its inverse."""
+
+
+def self_taught(
+    model: PhoneModel, grams: Following, pieces: Pieces, settings: LearningSettings, report: Report
+) -> PhoneModel | None:
+    """The model after `settings.rehearings` rounds; None where recordings kept apart have not become
+    likelier, or there are too few."""
+    apart, others = pieces.parted(min(_APART, sum(map(len, pieces.frames)) // _SHARE), settings.seed)
+    some = others.sample(_FRAMES, settings.seed).frames
+    if not any(len(one) >= STATES for one in some) or not apart.frames:
+        return None
+    told = Told(model.sounds, model.stays, model.space)
+    search = PhoneSearch(grams, told.stays, _BEAM)
+    for number in range(settings.rehearings):
+        label = f"hearing with {ORDER - 1} phones before each, {number + 1} of {settings.rehearings}"
+        with report(label) as progress:
+            told = reheard(told, search, some, settings.scale, progress)
+    found = replace(model, sounds=told.sounds, stays=told.stays, space=told.space)
+    return found if _likely(found, search, apart.frames) > _likely(model, search, apart.frames) else None
+
+
+def _likely(model: PhoneModel, search: PhoneSearch, recordings: Sequence[Frames]) -> float:
+    """The log-likelihood of all frames as they are, by the likeliest phones, each frame as much as `model.scale` has
+    it."""
+    search = search.lasting(model.stays)
+    stretched = 0.0 if model.space is None else float(np.linalg.slogdet(model.space.matrix)[1])
+    return sum(search.likeliest(model.scores(one))[1] + model.scale * stretched * len(one) for one in recordings)
