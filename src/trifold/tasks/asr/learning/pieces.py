@@ -34,7 +34,7 @@ class Pieces:
 
     def parted(self, frames: int, seed: int) -> tuple[Pieces, Pieces]:
         """Such a sample, and the rest."""
-        numbers = np.array(self.recordings)
+        numbers = np.array(self.recordings, np.int64)
         sizes = np.bincount(numbers, [len(one) for one in self.frames])
         order = np.random.default_rng(seed).permutation(len(sizes))
         chosen = set(order[np.cumsum(sizes[order]) - sizes[order] < frames].tolist())
