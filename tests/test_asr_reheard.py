@@ -6,14 +6,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from test_asr_refining import PHONES, WIDTH, bigrams, right, spoken
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.decoding.phones import BigramSearch, PhoneSearch, grams_of
 from trifold.tasks.asr.learning.pieces import Pieces
-from trifold.tasks.asr.learning.selftaught import self_taught
+from trifold.tasks.asr.learning.selftaught import likely, self_taught
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.refining.maps import Map
+from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES, PhoneModel, Spoken, first_model, improved, spoken_of
 from trifold.tasks.asr.refining.reheard import reheard
 from trifold.tasks.asr.refining.told import Told
@@ -135,3 +137,30 @@ def test_a_sample_and_the_rest_are_all_recordings_once() -> None:
     assert 400 <= sum(map(len, some.frames)) < 600
     assert sorted(some.recordings + rest.recordings) == list(range(20))
     assert some.recordings == pieces_of(sounds).sample(400, 3).recordings
+
+
+def test_how_long_states_last_is_learnt_and_heard_with() -> None:
+    """Where sounds tell nothing, phones are as long as they have been learnt to be, and much is needed to learn it."""
+    sounds, labels = spoken(40, 1)
+    model = learnt(sounds, labels)
+    search = BigramSearch(bigrams(), model.stays)
+    slow = np.full_like(model.stays, 0.95)
+    found = [reheard(Told(model.sounds, stays), search, sounds, 1e-3) for stays in (model.stays, slow)]
+    times = [sum(map(len, sounds)) * (1 - one.stays).mean() for one in found]
+    assert times[1] < 0.5 * times[0]
+    few = reheard(Told(model.sounds, model.stays), search, [sounds[0][: 2 * STATES]], SETTINGS.scale)
+    assert np.abs(few.stays - model.stays).max() < 0.1
+
+
+def test_a_map_that_makes_frames_small_is_no_better_for_that() -> None:
+    """Densities of mapped frames are of a stretched space: without the determinant, less of it is always more."""
+    sounds, labels = spoken(100, 1)
+    model = learnt(sounds, labels)
+    search = PhoneSearch(grams_of(said(labels), PHONES), model.stays)
+    small = Map(np.eye(WIDTH) / 100, np.zeros(WIDTH))
+    shrunk = replace(
+        model,
+        space=small,
+        sounds=Mixtures(model.sounds.weights, model.sounds.means / 100, model.sounds.variances / 100**2),
+    )
+    assert likely(shrunk, search, sounds) == pytest.approx(likely(model, search, sounds), rel=1e-3)

@@ -21,7 +21,7 @@ from trifold.tasks.asr.refining.reheard import reheard
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["self_taught"]
+__all__ = ["likely", "self_taught"]
 
 _FRAMES, _BEAM = 180_000, 48
 """That are heard in each round, and hypotheses kept."""
@@ -45,10 +45,10 @@ def self_taught(
         with report(label) as progress:
             told = reheard(told, search, some, settings.scale, progress)
     found = replace(model, sounds=told.sounds, stays=told.stays, space=told.space)
-    return found if _likely(found, search, apart.frames) > _likely(model, search, apart.frames) else None
+    return found if likely(found, search, apart.frames) > likely(model, search, apart.frames) else None
 
 
-def _likely(model: PhoneModel, search: PhoneSearch, recordings: Sequence[Frames]) -> float:
+def likely(model: PhoneModel, search: PhoneSearch, recordings: Sequence[Frames]) -> float:
     """The log-likelihood of all frames as they are, by the likeliest phones, each frame as much as `model.scale` has
     it."""
     search = search.lasting(model.stays)
