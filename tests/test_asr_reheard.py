@@ -12,7 +12,7 @@ from test_asr_refining import PHONES, WIDTH, bigrams, right, spoken
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.decoding.phones import BigramSearch, PhoneSearch, grams_of
 from trifold.tasks.asr.learning.pieces import Pieces
-from trifold.tasks.asr.learning.selftaught import likely, self_taught
+from trifold.tasks.asr.learning.selftaught import likely, self_taught, set_apart
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.refining.maps import Map
@@ -111,33 +111,34 @@ def test_what_is_learnt_is_kept_where_recordings_kept_apart_become_likelier() ->
         names.append(name)
         return nullcontext(no_progress)
 
-    found = self_taught(model, grams, pieces_of(heard), SETTINGS, report)
+    apart, rest = set_apart(pieces_of(heard), 0)
+    found = self_taught(model, grams, rest, apart, SETTINGS, report)
     assert found is not None
     assert names == [f"hearing with 5 phones before each, {n} of 4" for n in (1, 2, 3, 4)]
     assert right(found.read(heard), wanted) > right(model.read(heard), wanted) + 0.1
-    assert self_taught(model, grams, pieces_of(heard[:1]), SETTINGS, report) is None, "nothing could be kept apart"
+    alone = pieces_of(heard[:1])
+    assert set_apart(alone, 0)[1].frames == alone.frames
+    assert self_taught(model, grams, alone, set_apart(alone, 0)[0], SETTINGS, report) is None, "nothing is kept apart"
 
 
 def test_what_makes_recordings_kept_apart_unlikelier_is_not_kept() -> None:
-    """A voice of its own in one recording of a hundred, learnt by heart, is no better a model of the others."""
+    """Learnt by heart from another voice than theirs, it is no better a model of them."""
     sounds, labels = spoken(100, 1)
     model = learnt(sounds, labels)
     grams = grams_of(said(labels), PHONES)
-    pieces = pieces_of(sounds)
-    apart, _ = pieces.parted(sum(map(len, sounds)) // 10, SETTINGS.seed)
-    kept = {id(one) for one in apart.frames}
+    apart, rest = set_apart(pieces_of(sounds), 0)
     strange = away(np.random.default_rng(5))
-    mixed = [one if id(one) in kept else strange.apply(one) for one in sounds]
-    found = self_taught(model, grams, pieces_of(mixed), SETTINGS, lambda _: nullcontext(no_progress))
+    mixed = pieces_of([strange.apply(one) for one in rest.frames])
+    found = self_taught(model, grams, mixed, apart, SETTINGS, lambda _: nullcontext(no_progress))
     assert found is None
 
 
-def test_a_sample_and_the_rest_are_all_recordings_once() -> None:
-    sounds, _ = spoken(20, 1)
-    some, rest = pieces_of(sounds).parted(400, 3)
-    assert 400 <= sum(map(len, some.frames)) < 600
-    assert sorted(some.recordings + rest.recordings) == list(range(20))
-    assert some.recordings == pieces_of(sounds).sample(400, 3).recordings
+def test_what_is_kept_apart_is_a_tenth_at_most() -> None:
+    sounds, _ = spoken(40, 1)
+    apart, others = set_apart(pieces_of(sounds), 3)
+    assert sorted(apart.recordings + others.recordings) == list(range(40))
+    whole = sum(map(len, sounds))
+    assert 0.05 * whole < sum(map(len, apart.frames)) <= 0.1 * whole
 
 
 def test_how_long_states_last_is_learnt_and_heard_with() -> None:

@@ -25,7 +25,7 @@ from trifold.tasks.asr.learning.kept import First, first_of
 from trifold.tasks.asr.learning.pieces import pieces_of
 from trifold.tasks.asr.learning.reading import Report, Text, Warn, phones_of_segments
 from trifold.tasks.asr.learning.refined import refined
-from trifold.tasks.asr.learning.selftaught import self_taught
+from trifold.tasks.asr.learning.selftaught import self_taught, set_apart
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.learning.spoken import Aloud, by_voices
 from trifold.tasks.asr.matching.chains import Chain
@@ -105,6 +105,8 @@ def learn(
     bigrams = Chain(*NGrams.fit(sentences, 2, symbols).transitions())
     trigrams = Trigrams.of(text.following.first, text.following.after, text.following.ends)
     pieces = pieces_of(utterances, recordings)
+    # Models learn from the others alone, so that these say whether the last rounds make them any better.
+    apart, others = set_apart(pieces, settings.seed)
     units = int(np.clip(segments // settings.segments_of_a_unit, 16, settings.units))
 
     def from_units(seed: int, label: str) -> First:
@@ -113,11 +115,11 @@ def learn(
         cuts = np.cumsum([len(edges) - 1 for edges in bounds])[:-1]
         parts = [_labelled(edges, part) for edges, part in zip(bounds, np.split(phones, cuts), strict=True)]
         labels = pieces.joined(parts)
-        model = first_model(pieces.frames, labels, bigrams, settings.scale)
+        model = first_model(others.frames, others.joined(parts), bigrams, settings.scale)
         return First(labels, Told(model.sounds, model.stays))
 
     def from_voices(seed: int, label: str, said: Aloud) -> First:
-        told = by_voices(pieces.frames, said, text, settings, seed, report, label, warn)
+        told = by_voices(others.frames, said, text, settings, seed, report, label, warn)
         with report(f"{label}: reading") as progress:
             return First(model_of(told).read(pieces.frames, progress), told)
 
@@ -144,10 +146,10 @@ def learn(
 
     consider("phone models", model_of(tries[best][1].told))
     if said is None:  # what began from voices has been heard with trigrams already
-        refined(tries[best][1].told, pieces.frames, text, model_of, settings, consider, report)
+        refined(tries[best][1].told, others.frames, text, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
     grams = grams_of(sentences, symbols)
-    last = self_taught(candidates[chosen][1], grams, pieces, settings, report)
+    last = self_taught(candidates[chosen][1], grams, others, apart, settings, report)
     if last is not None:
         consider(f"heard with {ORDER - 1} phones before each", last)
         chosen = len(candidates) - 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -30,19 +29,14 @@ class Pieces:
 
     def sample(self, frames: int, seed: int) -> Pieces:
         """Whole recordings, as many as make so many frames; all of them where they are fewer."""
-        return self.parted(frames, seed)[0]
-
-    def parted(self, frames: int, seed: int) -> tuple[Pieces, Pieces]:
-        """Such a sample, and the rest."""
         numbers = np.array(self.recordings, np.int64)
         sizes = np.bincount(numbers, [len(one) for one in self.frames])
         order = np.random.default_rng(seed).permutation(len(sizes))
         chosen = set(order[np.cumsum(sizes[order]) - sizes[order] < frames].tolist())
-        inside = np.isin(numbers, list(chosen))
-        return self._some(np.flatnonzero(inside)), self._some(np.flatnonzero(~inside))
+        return self.some([i for i, number in enumerate(self.recordings) if number in chosen])
 
-    def _some(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> Pieces:
-        kept = numbers.tolist()
+    def some(self, kept: Sequence[int]) -> Pieces:
+        """Those with these numbers."""
         return Pieces(
             [self.frames[i] for i in kept],
             [self.parts[i] for i in kept],

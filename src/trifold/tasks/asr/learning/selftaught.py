@@ -21,22 +21,29 @@ from trifold.tasks.asr.refining.reheard import reheard
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["likely", "self_taught"]
+__all__ = ["likely", "self_taught", "set_apart"]
 
 _FRAMES, _BEAM = 180_000, 48
 """That are heard in each round, and hypotheses kept."""
 _APART, _SHARE = 20_000, 10
-"""Frames of recordings that are kept apart, and the share of all that they are at most, as its inverse."""
+"""Frames that are kept apart, and the share of all that they are at most, as its inverse."""
+
+
+def set_apart(pieces: Pieces, seed: int) -> tuple[Pieces, Pieces]:
+    """Pieces that nothing is to be learnt from, and the others. Of too few, none and all."""
+    sizes = np.array([len(one) for one in pieces.frames], np.int64)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    inside = np.cumsum(sizes[order]) <= min(_APART, sizes.sum() // _SHARE)
+    return pieces.some(sorted(order[inside].tolist())), pieces.some(sorted(order[~inside].tolist()))
 
 
 def self_taught(
-    model: PhoneModel, grams: Following, pieces: Pieces, settings: LearningSettings, report: Report
+    model: PhoneModel, grams: Following, others: Pieces, apart: Pieces, settings: LearningSettings, report: Report
 ) -> PhoneModel | None:
-    """The model after `settings.rehearings` rounds; None where recordings kept apart have not become
-    likelier, or there are too few."""
-    apart, others = pieces.parted(min(_APART, sum(map(len, pieces.frames)) // _SHARE), settings.seed)
+    """The model after `settings.rehearings` rounds of hearing `others`; None where those apart, which the model has not
+    learnt from, have not become likelier, or there are none."""
     some = others.sample(_FRAMES, settings.seed).frames
-    if not any(len(one) >= STATES for one in some) or not apart.frames:
+    if not apart.frames or not any(len(one) >= STATES for one in some):
         return None
     told = Told(model.sounds, model.stays, model.space)
     search = PhoneSearch(grams, told.stays, _BEAM)
