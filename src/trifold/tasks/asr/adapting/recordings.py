@@ -92,6 +92,8 @@ def _digest(voice: Voice) -> bytes:
     if voice.reader is not None:
         own = voice.reader.sounds
         numbers += [own.weights, own.means, own.variances, voice.reader.decoder.stays]
+        if voice.reader.space is not None:
+            numbers += [voice.reader.space.matrix, voice.reader.space.offset]
     return hashlib.sha256(b"".join(one.tobytes() for one in numbers)).digest()
 
 

@@ -121,24 +121,23 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
     enough = best and sum(map(len, heard)) >= _ENOUGH
     told = Told(reader.sounds, reader.decoder.stays, space.after(maps[best]))
-    found, own = maps[best], None
-    if enough:
-        found, own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS))
+    own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
+    if own is not None and own.space is not None:
+        # It hears frames that are mapped for the graph, whose distributions have not moved.
+        own = replace(own, space=own.space.after(maps[best].undone()))
     progress(ROUNDS, ROUNDS)
-    return Voice(found, sum(map(len, heard)), before, fits[best], own)
+    return Voice(maps[best], sum(map(len, heard)), before, fits[best], own)
 
 
-def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> tuple[Map, Reader]:
-    """The map and what hears mapped frames, after rounds in which, besides the map, each distribution moves by itself
-    towards what is heard of it, and each state lasts as long as it is heard."""
+def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
+    """What hears frames after rounds in which, besides the map, each distribution moves by itself towards what is heard
+    of it, and each state lasts as long as it is heard."""
     search = reader.decoder.search(_BEAM)
     for number in range(_EACH):
         told = reheard(told, search, stretches, reader.scale)
         done(number + 1)
-    assert told.space is not None
-    # The model maps frames to what its sounds are of by itself.
-    found = told.space if reader.space is None else reader.space.undone().after(told.space)
-    return found, replace(reader, decoder=replace(reader.decoder, stays=told.stays), sounds=told.sounds)
+    decoder = replace(reader.decoder, stays=told.stays)
+    return replace(reader, decoder=decoder, sounds=told.sounds, space=told.space)
 
 
 def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:
