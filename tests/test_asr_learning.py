@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -26,6 +27,14 @@ from trifold.tasks.asr.writing.reading import read_transcripts
 pytest.importorskip("espeakng_loader", reason="the invented language is spoken by espeak-ng")
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _briefly() -> Iterator[None]:
+    """The last rounds hear forty seconds: what they are good for is tried in test_asr_reheard.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trifold.tasks.asr.learning.selftaught._FRAMES", 4_000)
+        yield
 
 
 def invent(folder: Path, *words: str) -> Path:
