@@ -12,7 +12,7 @@ import numpy as np
 
 from trifold.errors import ModelDamaged
 from trifold.tasks.asr.decoding.following import Following
-from trifold.tasks.asr.decoding.phones import BigramSearch, PhoneSearch
+from trifold.tasks.asr.decoding.phones import BEAM, BigramSearch, PhoneSearch
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.refining.phones import STATES, phone_chain
 from trifold.tasks.asr.refining.reheard import Search
@@ -70,12 +70,12 @@ class Decoder:
         """Of all states, as the graph scores them."""
         return phone_chain(self.stays, self.bigrams)
 
-    def search(self, beam: int | None = None) -> Search:
+    def search(self, beam: int = BEAM) -> Search:
         """What finds the likeliest phones, with as many before each in mind as are known. beam: hypotheses that are
-        kept, where there is a choice; None for as many as are worth it."""
+        kept; an exact search, of bigrams, keeps all."""
         if self.grams is None:
             return BigramSearch(self.bigrams, self.stays)
-        return PhoneSearch(self.grams, self.stays) if beam is None else PhoneSearch(self.grams, self.stays, beam)
+        return PhoneSearch(self.grams, self.stays, beam)
 
     def write(self, folder: Path) -> None:
         """Into a model's folder: `DECODER`, `GRAMS` where there are any, and what hearing needs."""

@@ -15,6 +15,7 @@ import numpy as np
 from trifold.task import Progress, no_progress
 from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
+from trifold.tasks.asr.decoding.phones import LEARNING_BEAM
 from trifold.tasks.asr.matching.chains import Table, posteriors
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected, through
 from trifold.tasks.asr.refining.mixtures import Mixtures
@@ -35,8 +36,6 @@ _MAPS, _EACH = 12, 8
 """Rounds for the map, and of distributions by themselves."""
 ROUNDS = _MAPS + _EACH + 2
 """Steps that progress is told of."""
-_BEAM = 48
-"""Hypotheses kept where distributions are moved: twice as many are as good, at twice the time."""
 _PRIOR = 500.0
 """Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
@@ -132,7 +131,7 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
 def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callable[[int], None]) -> Reader:
     """What hears frames after rounds in which, besides the map, each distribution moves by itself towards what is heard
     of it, and each state lasts as long as it is heard."""
-    search = reader.decoder.search(_BEAM)
+    search = reader.decoder.search(LEARNING_BEAM)
     for number in range(_EACH):
         told = reheard(told, search, stretches, reader.scale)
         done(number + 1)

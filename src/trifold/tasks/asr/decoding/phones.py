@@ -17,11 +17,14 @@ from trifold.tasks.asr.matching.chains import Chain, best_paths
 from trifold.tasks.asr.refining.phones import STATES, phone_chain
 from trifold.tasks.asr.text.ngrams import BOUNDARY, NGrams
 
-__all__ = ["ORDER", "BigramSearch", "PhoneSearch", "grams_of"]
+__all__ = ["BEAM", "LEARNING_BEAM", "ORDER", "BigramSearch", "PhoneSearch", "grams_of"]
 
 ORDER = 6
-_BEAM, _LEAVING = 96, 4
-"""Hypotheses that are kept, and the share of them of which the next phone is tried."""
+BEAM, LEARNING_BEAM = 96, 48
+"""Hypotheses that are kept in reading, and where models learn from what is read: there twice as many are as good, at
+twice the time."""
+_LEAVING = 4
+"""Of so many hypotheses that are kept the next phone is tried of one."""
 _ROWS = 100_000
 """States of the n-grams whose probabilities are kept ready, at most."""
 _OPEN = -50.0
@@ -51,7 +54,7 @@ class BigramSearch:
 class PhoneSearch:
     """A beam. stays: p(the same state again), shape (S,). beam: hypotheses that are kept."""
 
-    def __init__(self, following: Following, stays: Reals, beam: int = _BEAM) -> None:
+    def __init__(self, following: Following, stays: Reals, beam: int = BEAM) -> None:
         self._following, self._beam = following, beam
         self._stay, self._go = np.log(stays), np.log(1 - stays)
         self._known: dict[int, tuple[Reals, Numbers]] = {}

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from trifold.tasks.asr.decoding.following import Following
-from trifold.tasks.asr.decoding.phones import ORDER, PhoneSearch
+from trifold.tasks.asr.decoding.phones import LEARNING_BEAM, ORDER, PhoneSearch
 from trifold.tasks.asr.learning.pieces import Pieces
 from trifold.tasks.asr.learning.reading import Report
 from trifold.tasks.asr.learning.settings import LearningSettings
@@ -23,8 +23,8 @@ from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["likely", "self_taught", "set_apart"]
 
-_FRAMES, _BEAM = 180_000, 48
-"""That are heard in each round, and hypotheses kept."""
+_FRAMES = 180_000
+"""That are heard in each round."""
 _APART, _SHARE = 20_000, 10
 """Frames that are kept apart, and the share of all that they are at most, as its inverse."""
 
@@ -46,7 +46,7 @@ def self_taught(
     if not apart.frames or not any(len(one) >= STATES for one in some):
         return None
     told = Told(model.sounds, model.stays, model.space)
-    search = PhoneSearch(grams, told.stays, _BEAM)
+    search = PhoneSearch(grams, told.stays, LEARNING_BEAM)
     for number in range(settings.rehearings):
         label = f"hearing with {ORDER - 1} phones before each, {number + 1} of {settings.rehearings}"
         with report(label) as progress:

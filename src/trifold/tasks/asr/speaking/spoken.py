@@ -117,27 +117,22 @@ def lines_of(
 
 def speaks(voice: str, mnemonics: Mapping[str, str] | None = None) -> None:
     """Raises UsageError where there is no such voice or espeak-ng does not know one of the mnemonics, MissingExtra."""
+    # What follows one that it does not know is not said either, so each is asked for by itself.
+    parts = sorted({part for said in (mnemonics or {}).values() for part in said.split()})
     if is_of_people(voice):
         say("a", voice)
+        unknown = {part for part in parts if not taken_for(f"[[{part}]]", voice)}
     else:
         with Synthesiser() as synthesiser:
-            synthesiser.say("", f"{voice}+{_VARIANTS[0]}")
-    # What follows one that it does not know is not said either, so each is asked for by itself.
-    parts = {part for said in (mnemonics or {}).values() for part in said.split()}
-    unknown = {part for part in sorted(parts) if not _known(part, voice)}
+            variant = f"{voice}+{_VARIANTS[0]}"
+            synthesiser.say("", variant)
+            unknown = {part for part in parts if not synthesiser.say(f"[[{part}]]", variant).phones}
     for phone, said in (mnemonics or {}).items():
         if unknown.intersection(said.split()):
             raise UsageError(
                 f"{voice}: says nothing for {said!r}, which is to be {phone!r}. "
                 "`espeak-ng -x` shows its names of sounds."
             )
-
-
-def _known(mnemonic: str, voice: str) -> bool:
-    if is_of_people(voice):
-        return bool(taken_for(f"[[{mnemonic}]]", voice))
-    with Synthesiser() as synthesiser:
-        return bool(synthesiser.say(f"[[{mnemonic}]]", f"{voice}+{_VARIANTS[0]}").phones)
 
 
 def check_voice(voice: Voice) -> None:
