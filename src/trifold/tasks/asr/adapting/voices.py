@@ -1,8 +1,9 @@
 """What a voice needs, from its recordings alone: what is said in them is first read as it can be, then ever better.
 
-A start at the likeliest length of the throat, then rounds in which the model's phones are heard in the mapped frames
-and the map is estimated anew from what was heard; then rounds in which each distribution moves by itself, too (Gauvain
-& Lee 1994), towards what is heard with long n-grams of phones in mind (`refining/reheard`). Without torch.
+A start at the likeliest length of the throat (`refining/throats`), then rounds in which the model's phones are heard in
+the mapped frames and the map is estimated anew from what was heard; then rounds in which each distribution moves by
+itself, too (Gauvain & Lee 1994), towards what is heard with long n-grams of phones in mind (`refining/reheard`).
+Without torch.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trifold.task import Progress, no_progress
-from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.decoding.phones import LEARNING_BEAM
 from trifold.tasks.asr.matching.chains import Table, posteriors
-from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected, through
+from trifold.tasks.asr.refining.maps import Evidence, Map, through
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.reheard import reheard
+from trifold.tasks.asr.refining.throats import LENGTHS, Said, likeliest_start, next_map, throats
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
@@ -34,14 +35,12 @@ _MAPPED = 12_000
 """Of these for the map: two minutes teach as much as fifteen."""
 _MAPS, _EACH = 12, 8
 """Rounds for the map, and of distributions by themselves."""
-ROUNDS = _MAPS + _EACH + 2
+ROUNDS = len(LENGTHS) + _MAPS + _EACH + 1
 """Steps that progress is told of."""
-_PRIOR = 500.0
-"""Frames' worth of a voice that needs no map."""
 _KNOWN = 1.0
 """Standard deviations from how known voices fit, within which a voice is left as it is: there no map helps."""
-_LOOKED_AT = 3_000
-"""Frames that tell the length."""
+_LOOKED_AT = 4_000
+"""Frames that tell the length of the throat."""
 _ROOM = 4_000_000
 """Frames times states of a batch."""
 
@@ -100,27 +99,34 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     if usual is not None and before >= usual.mean - _KNOWN * usual.spread:
         progress(ROUNDS, ROUNDS)
         return Voice(nothing, sum(map(len, heard)), before, before)
-    start = _throat(reader, heard)
-    progress(1, ROUNDS)
     space = nothing if reader.space is None else reader.space
-    first = space.after(start)
-    moved = [first.apply(one) for one in _some(heard, _MAPPED)]
-    step = nothing
+    back = space.undone()
+
+    def hear(some: Sequence[Frames]) -> Callable[[Map], Said]:
+        seen = [space.apply(one) for one in some]
+        return lambda now: _heard(reader, seen, now)
+
+    start, now = nothing, nothing
+    if reader.decoder.hearing.encoder is None:  # an encoder's features do not tell of throats
+        lengths = [space.after(one).after(back) for one in throats(reader.decoder.scale.spread, width)]
+        few = hear(_some(heard, _LOOKED_AT))
+        start, now = likeliest_start(lengths, few, reader.sounds, reader.scale, lambda done: progress(done, ROUNDS))
+    every = hear(_some(heard, _MAPPED))
     for done in range(_MAPS):
-        evidence, shares = _heard(reader, moved, step)
-        if not shares.sum() > 0:
-            step = nothing
-            break  # nothing of it can be any phone
-        step = estimated(evidence + expected(reader.sounds, shares, _PRIOR), step)
-        progress(done + 2, ROUNDS)
+        found = next_map(every(now), reader.sounds, start)
+        if found is None:
+            now = nothing
+            break
+        now = found
+        progress(len(LENGTHS) + done + 1, ROUNDS)
     # Of frames before they are mapped to the sounds, as the graph does that itself.
-    maps = [nothing, start, space.undone().after(step).after(first)]
+    maps = [nothing, *(back.after(one).after(space) for one in (start, now))]
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
-    progress(_MAPS + 2, ROUNDS)
+    progress(ROUNDS - _EACH, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))
     enough = best and sum(map(len, heard)) >= _ENOUGH
     told = Told(reader.sounds, reader.decoder.stays, space.after(maps[best]))
-    own = _each(reader, told, heard, lambda done: progress(_MAPS + 2 + done, ROUNDS)) if enough else None
+    own = _each(reader, told, heard, lambda done: progress(ROUNDS - _EACH + done, ROUNDS)) if enough else None
     if own is not None and own.space is not None:
         # It hears frames that are mapped for the graph, whose distributions have not moved.
         own = replace(own, space=own.space.after(maps[best].undone()))
@@ -139,23 +145,25 @@ def _each(reader: Reader, told: Told, stretches: Sequence[Frames], done: Callabl
     return replace(reader, decoder=decoder, sounds=told.sounds, space=told.space)
 
 
-def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> tuple[Evidence, Table]:
-    """What the stretches, near to what the sounds are of, say of their map, when what is said in them is heard by the
-    map as it is `now`; and how often each component was heard, shape (S, M)."""
+def _heard(reader: Reader, stretches: Sequence[Frames], now: Map) -> Said:
+    """What is heard in stretches of speech, near to what the sounds are of, by the map as it is `now`."""
     evidence = Evidence.zero(len(now.offset))
     counts = np.zeros_like(reader.sounds.weights)
-    for indices, shares in _shares(reader, [now.apply(one) for one in stretches]):
-        for i, share in zip(indices, shares, strict=True):
+    total = 0.0
+    for indices, shares, likelihoods in _shares(reader, [now.apply(one) for one in stretches]):
+        for i, share, likelihood in zip(indices, shares, likelihoods.tolist(), strict=True):
             if not np.isfinite(share[: len(stretches[i])]).all():
                 continue
             each = reader.sounds.components(now.apply(stretches[i]), share[: len(stretches[i])])
             evidence.add(stretches[i], each, reader.sounds)
             counts += each.sum(0)
-    return evidence, counts
+            total += likelihood
+    return Said(evidence, counts, total)
 
 
-def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table]]:
-    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones."""
+def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[int], Table, Table]]:
+    """p(state | all of the stretch) of batches of stretches of like length, by the bigrams of phones, and the
+    log-likelihood of each."""
     chain = reader.decoder.chain()
     order = sorted(range(len(stretches)), key=lambda i: len(stretches[i]))
     while order:
@@ -166,19 +174,8 @@ def _shares(reader: Reader, stretches: Sequence[Frames]) -> Iterator[tuple[list[
         scores = np.zeros((len(indices), int(lengths.max()), len(chain.initial)))
         for row, i in zip(scores, indices, strict=True):
             row[: len(stretches[i])] = reader.scale * reader.sounds.scores(stretches[i])
-        yield indices, posteriors(chain, scores, lengths)[0]
-
-
-def _throat(reader: Reader, stretches: Sequence[Frames]) -> Map:
-    """The map that takes the voice for one of a throat of another length, such that it fits best.
-
-    An encoder's features do not tell of throats: none.
-    """
-    width = reader.sounds.means.shape[2]
-    if reader.decoder.hearing.encoder is not None:
-        return Map.none(width)
-    looked_at = _some(stretches, _LOOKED_AT)
-    return throat(lambda one: _fit(reader, looked_at, one), reader.decoder.scale.spread, width)
+        shares, _, likelihoods = posteriors(chain, scores, lengths)
+        yield indices, shares, likelihoods
 
 
 def _some(stretches: Sequence[Frames], frames: int) -> list[Frames]:

@@ -41,6 +41,8 @@ from trifold.tasks.asr.text.ngrams import NGrams
 __all__ = ["Learnt", "Stage", "learn"]
 
 _FEWEST = 200
+_AS_LIKE = 0.01
+"""Of likeness to the text, what is no difference."""
 _JUDGED = 40_000
 """Frames that are read to judge a model; the judgement is of a sample of their phones anyway."""
 
@@ -152,7 +154,9 @@ def learn(
     last = self_taught(candidates[chosen][1], grams, others, apart, settings, report)
     if last is not None:
         consider(f"heard with {ORDER - 1} phones before each", last)
-        chosen = len(candidates) - 1
+        # What is heard so should look more like the text in any case: where it looks less like it, something is wrong.
+        if candidates[-1][2].place <= candidates[chosen][2].place + _AS_LIKE:
+            chosen = len(candidates) - 1
     stages += [Stage(name, judged, i == chosen) for i, (name, _, judged) in enumerate(candidates)]
     _, model, judged = candidates[chosen]
     agreement = _agreement([first.labels for _, first in tries], best)

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from trifold.errors import DataError
-from trifold.tasks.asr.adapting.throats import throat
 from trifold.tasks.asr.learning.alike import made_alike
 from trifold.tasks.asr.learning.reading import Report, Text, Warn
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.refining.adapted import drawn, moved_together
 from trifold.tasks.asr.refining.balanced import Balance
 from trifold.tasks.asr.refining.heard import hear, relearnt
-from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
+from trifold.tasks.asr.refining.maps import Evidence, Map
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
+from trifold.tasks.asr.refining.throats import Hear, Said, likeliest_start, next_map, throats
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import Samples
@@ -49,8 +49,6 @@ were computed, few frames are right at first."""
 _PEOPLES = (1.0, *[0.5] * 5, *[1.0] * 6)
 """The same where they were people's."""
 _STRENGTH = 30.0
-_PRIOR = 500.0
-"""Frames' worth of a voice that needs no map."""
 _FRAMES, _MAPPED, _LOOKED_AT = 60_000, 20_000, 5_000
 """Of the recordings, heard in each round, for the map, and for the length of the throat."""
 _TRIED = 64
@@ -198,26 +196,34 @@ def _likeliest(told: Told, recordings: Sequence[Frames], said: Aloud, text: Text
     """The likeliest map of all frames, when the models hear the recordings through it."""
     width = told.sounds.means.shape[2]
     some = sample(recordings, _MAPPED, seed)
-    start = Map.none(width)
+
+    def hears(some: Sequence[Frames]) -> Hear:
+        return lambda now: _said(replace(told, space=now), text, some, scale)
+
+    start = now = Map.none(width)
     if said.scale is not None and said.hearing.encoder is None:
-        few = sample(some, _LOOKED_AT, seed)
-
-        def fit(one: Map) -> float:
-            return float(np.mean([(scale * told.sounds.scores(one.apply(frames))).max(1).mean() for frames in few]))
-
-        start = throat(fit, said.scale.spread, width)
-    moved = [start.apply(one) for one in some]
-    step = Map.none(width)
+        few = hears(sample(some, _LOOKED_AT, seed))
+        start, now = likeliest_start(throats(said.scale.spread, width), few, told.sounds, scale)
+    every = hears(some)
     for _ in range(_MAPS):
-        evidence, counts = Evidence.zero(width), np.zeros_like(told.sounds.weights)
-        now = [step.apply(one) for one in moved]
-        for heard in hear(told, text.following, now, scale):
-            for i, shares in zip(heard.indices, heard.shares, strict=True):
-                each = told.sounds.components(now[i], shares)
-                evidence.add(moved[i], each, told.sounds)
-                counts += each.sum(0)
-        step = estimated(evidence + expected(told.sounds, counts, _PRIOR), step)
-    return step.after(start)
+        found = next_map(every(now), told.sounds, start)
+        if found is None:
+            break
+        now = found
+    return now
+
+
+def _said(told: Told, text: Text, recordings: Sequence[Frames], scale: float) -> Said:
+    """What is heard in the recordings through the models' map."""
+    evidence, counts = Evidence.zero(told.sounds.means.shape[2]), np.zeros_like(told.sounds.weights)
+    likelihood = 0.0
+    for heard in hear(told, text.following, recordings, scale):
+        likelihood += heard.likelihood
+        for i, shares in zip(heard.indices, heard.shares, strict=True):
+            each = told.sounds.components(told.seen(recordings[i]), shares)
+            evidence.add(recordings[i], each, told.sounds)
+            counts += each.sum(0)
+    return Said(evidence, counts, likelihood)
 
 
 def sample(recordings: Sequence[Frames], most: int, seed: int) -> list[Frames]:

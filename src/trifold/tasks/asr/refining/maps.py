@@ -99,16 +99,19 @@ class Evidence:
         return Evidence(self.squares + other.squares, self.products + other.products, self.count + other.count)
 
 
-def expected(sounds: Mixtures, shares: Table, frames: float) -> Evidence:
-    """What so many frames of a voice that needs no map would say. shares: of each component, shape (S, M).
+def expected(sounds: Mixtures, shares: Table, frames: float, needed: Map | None = None) -> Evidence:
+    """What so many frames of a voice that needs no map would say, or the map that is `needed`.
 
-    They are the prior: the less is heard, the nearer the map stays to none, and there is no least amount of speech.
+    shares: of each component, shape (S, M). They are the prior: the less is heard, the nearer the map stays to that
+    one, and there is no least amount of speech.
     """
     width = sounds.means.shape[2]
-    means, variances = sounds.means.reshape(-1, width), sounds.variances.reshape(-1, width)
+    back = Map.none(width) if needed is None else needed.undone()
+    means = sounds.means.reshape(-1, width) @ back.matrix.T + back.offset
+    variances = sounds.variances.reshape(-1, width)
     count = frames * (shares / shares.sum()).reshape(-1)
     products = means[:, :, None] * means[:, None]
-    products[:, np.arange(width), np.arange(width)] += variances
+    products += (back.matrix * variances[:, None]) @ back.matrix.T
     return Evidence.of(count, count[:, None] * means, count[:, None, None] * products, sounds)
 
 
