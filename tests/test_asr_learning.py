@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ from trifold.tasks.asr.commands.transcribe import transcribe
 from trifold.tasks.asr.matching.skipgrams import match_skipgrams
 from trifold.tasks.asr.measuring.references import read_references
 from trifold.tasks.asr.measuring.scoring import score
+from trifold.tasks.asr.refining.mixtures import Mixtures
+from trifold.tasks.asr.refining.phones import STATES, PhoneModel
 from trifold.tasks.asr.writing.reading import read_transcripts
 
 pytest.importorskip("espeakng_loader", reason="the invented language is spoken by espeak-ng")
@@ -286,3 +289,26 @@ def test_a_name_that_cannot_be_had_is_told_before_anything_is_learnt(
     monkeypatch.setattr(reading, "match_skipgrams", lambda *_, **__: pytest.fail("it was learnt first"))
     with pytest.raises(InvalidInput, match="name"):
         run("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "Not A Name", "--seeds", "1")
+
+
+def test_last_rounds_are_not_kept_where_phones_look_less_like_the_text(
+    spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though what was set apart had become likelier."""
+
+    def others(model: PhoneModel, *_: object) -> PhoneModel:
+        sounds = model.sounds
+        turned = [np.roll(one, 3 * STATES, 0) for one in (sounds.weights, sounds.means, sounds.variances)]
+        return replace(model, sounds=Mixtures(*turned))
+
+    monkeypatch.setattr("trifold.tasks.asr.learning.learn.self_taught", others)
+    monkeypatch.setenv("TRIFOLD_HOME", str(tmp_path))
+    few = tmp_path / "few"
+    few.mkdir()
+    for one in sorted((spoken / "audio").iterdir())[:60]:
+        (few / one.name).symlink_to(one)
+    assert run("train", "--audio", few, *text_of(spoken), "--name", "few", "--seeds", "1", "--anyway") == 0
+    stages = find("few").manifest["learnt"]["stages"]
+    assert "phones before each" in stages[-1]["name"]
+    assert not stages[-1]["kept"]
+    assert stages[-2]["kept"] or stages[-3]["kept"]
