@@ -10,7 +10,7 @@ from trifold.tasks.asr.adapting.voices import Reader, brought
 from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
-from trifold.tasks.asr.refining.throats import LENGTHS, Said, likeliest_start, next_map, throats
+from trifold.tasks.asr.refining.throats import LENGTHS, Said, likeliest_map, throats
 from trifold.tasks.asr.sound.utterances import Scale
 
 WIDTH = 39
@@ -24,10 +24,13 @@ def test_little_speech_leaves_the_map_near_the_one_that_is_needed() -> None:
     assert np.allclose(found.matrix, needed.matrix, atol=1e-3)
     assert np.allclose(found.offset, needed.offset, atol=1e-3)
     said = Said(Evidence.zero(4), np.ones((5, 2)), 0.0)
-    near = next_map(said, sounds, needed)
-    assert near is not None
+    start, near = likeliest_map([needed], lambda _: said, lambda _: said, sounds, 0.2, 2)
+    assert start is needed
     assert np.allclose(near.matrix, needed.matrix, atol=1e-3)
-    assert next_map(Said(Evidence.zero(4), np.zeros((5, 2)), 0.0), sounds, needed) is None, "nothing was any phone"
+    nothing = Said(Evidence.zero(4), np.zeros((5, 2)), 0.0)
+    for starts in [needed], [needed, Map.none(4)]:
+        found = likeliest_map(starts, lambda _: nothing, lambda _: nothing, sounds, 0.2, 2)
+        assert all(np.array_equal(one.matrix, np.eye(4)) for one in found), "nothing was any phone"
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1])
@@ -41,8 +44,7 @@ def test_squeezing_all_frames_together_makes_them_no_likelier(scale: float) -> N
         zero = Evidence.zero(4)
         return Said(Evidence(zero.squares, zero.products, 100.0), np.ones((5, 2)), 100.0 * scale * small)
 
-    assert likeliest_start([squeezed, Map.none(4)], hear, sounds, scale)[0].matrix[0, 0] == 1.0
-    assert likeliest_start([], hear, sounds, scale)[0].matrix[0, 0] == 1.0
+    assert likeliest_map([squeezed, Map.none(4)], hear, hear, sounds, scale, 0)[0].matrix[0, 0] == 1.0
 
 
 def test_throats_lose_nothing_but_the_highest_cepstra() -> None:

@@ -21,7 +21,7 @@ from trifold.tasks.asr.refining.maps import Evidence, Map, through
 from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.reheard import reheard
-from trifold.tasks.asr.refining.throats import LENGTHS, Said, likeliest_start, next_map, throats
+from trifold.tasks.asr.refining.throats import LENGTHS, Hear, Said, likeliest_map, throats
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
@@ -102,25 +102,19 @@ def brought(reader: Reader, stretches: Sequence[Frames], progress: Progress = no
     space = nothing if reader.space is None else reader.space
     back = space.undone()
 
-    def hear(some: Sequence[Frames]) -> Callable[[Map], Said]:
+    def hear(some: Sequence[Frames]) -> Hear:
         seen = [space.apply(one) for one in some]
         return lambda now: _heard(reader, seen, now)
 
-    start, now = nothing, nothing
+    starts = [nothing]
     if reader.decoder.hearing.encoder is None:  # an encoder's features do not tell of throats
-        lengths = [space.after(one).after(back) for one in throats(reader.decoder.scale.spread, width)]
-        few = hear(_some(heard, _LOOKED_AT))
-        start, now = likeliest_start(lengths, few, reader.sounds, reader.scale, lambda done: progress(done, ROUNDS))
-    every = hear(_some(heard, _MAPPED))
-    for done in range(_MAPS):
-        found = next_map(every(now), reader.sounds, start)
-        if found is None:
-            now = nothing
-            break
-        now = found
-        progress(len(LENGTHS) + done + 1, ROUNDS)
+        starts = [space.after(one).after(back) for one in throats(reader.decoder.scale.spread, width)]
+    few, every = hear(_some(heard, _LOOKED_AT)), hear(_some(heard, _MAPPED))
+    start, found = likeliest_map(
+        starts, few, every, reader.sounds, reader.scale, _MAPS, lambda done: progress(done, ROUNDS)
+    )
     # Of frames before they are mapped to the sounds, as the graph does that itself.
-    maps = [nothing, *(back.after(one).after(space) for one in (start, now))]
+    maps = [nothing, *(back.after(one).after(space) for one in (start, found))]
     fits = [before, *(_fit(reader, heard, one) for one in maps[1:])]
     progress(ROUNDS - _EACH, ROUNDS)
     best = int(np.argmax([fit if np.isfinite(fit) else -np.inf for fit in fits]))

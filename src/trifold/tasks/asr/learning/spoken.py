@@ -26,7 +26,7 @@ from trifold.tasks.asr.refining.heard import hear, relearnt
 from trifold.tasks.asr.refining.maps import Evidence, Map
 from trifold.tasks.asr.refining.mixtures import Mixtures, Totals
 from trifold.tasks.asr.refining.phones import STATES
-from trifold.tasks.asr.refining.throats import Hear, Said, likeliest_start, next_map, throats
+from trifold.tasks.asr.refining.throats import Hear, Said, likeliest_map, throats
 from trifold.tasks.asr.refining.told import Told, learn_told
 from trifold.tasks.asr.sound.acoustics import Acoustics, Spectra, likened
 from trifold.tasks.asr.sound.audio import Samples
@@ -200,17 +200,11 @@ def _likeliest(told: Told, recordings: Sequence[Frames], said: Aloud, text: Text
     def hears(some: Sequence[Frames]) -> Hear:
         return lambda now: _said(replace(told, space=now), text, some, scale)
 
-    start = now = Map.none(width)
+    starts = [Map.none(width)]
     if said.scale is not None and said.hearing.encoder is None:
-        few = hears(sample(some, _LOOKED_AT, seed))
-        start, now = likeliest_start(throats(said.scale.spread, width), few, told.sounds, scale)
-    every = hears(some)
-    for _ in range(_MAPS):
-        found = next_map(every(now), told.sounds, start)
-        if found is None:
-            break
-        now = found
-    return now
+        starts = throats(said.scale.spread, width)
+    few, every = hears(sample(some, _LOOKED_AT, seed)), hears(some)
+    return likeliest_map(starts, few, every, told.sounds, scale, _MAPS)[1]
 
 
 def _said(told: Told, text: Text, recordings: Sequence[Frames], scale: float) -> Said:

@@ -20,7 +20,7 @@ from trifold.tasks.asr.refining.mixtures import Mixtures
 from trifold.tasks.asr.sound.features import Frames, warping
 from trifold.tasks.asr.sound.utterances import CEPSTRA
 
-__all__ = ["LENGTHS", "Hear", "Said", "likeliest_start", "next_map", "throats"]
+__all__ = ["LENGTHS", "Hear", "Said", "likeliest_map", "throats"]
 
 LENGTHS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
 """Beside those of the known voices: further apart are no men, women and children."""
@@ -60,19 +60,42 @@ def throats(spread: Frames | Table, width: int) -> list[Map]:
     return found
 
 
-def likeliest_start(
-    starts: Sequence[Map], hear: Hear, sounds: Mixtures, scale: float, done: Callable[[int], None] = lambda _: None
+def likeliest_map(
+    starts: Sequence[Map],
+    few: Hear,
+    every: Hear,
+    sounds: Mixtures,
+    scale: float,
+    rounds: int,
+    done: Callable[[int], None] = lambda _: None,
 ) -> tuple[Map, Map]:
-    """The start from which frames become likeliest, and what became of it; no map at all where nothing is heard.
+    """The start from which frames become likeliest, and the map that is found from there after so many rounds; no maps
+    at all where nothing is heard.
 
-    sounds: that frames are mapped to. scale: how much a frame counts in `hear`. done: told how many were tried.
+    few, every: what tells the start, if there are several, and the map. sounds: that frames are mapped to. scale: how
+    much a frame counts in both. done: told how many starts and rounds are done.
     """
+    none = Map.none(sounds.means.shape[2])
+    start, now = (starts[0], starts[0]) if len(starts) == 1 else _likeliest_start(starts, few, sounds, scale, done)
+    for number in range(rounds):
+        found = _next(every(now), sounds, start)
+        if found is None:
+            return none, none
+        now = found
+        done(len(starts) + number + 1)
+    return start, now
+
+
+def _likeliest_start(
+    starts: Sequence[Map], hear: Hear, sounds: Mixtures, scale: float, done: Callable[[int], None]
+) -> tuple[Map, Map]:
+    """The start, and what became of it."""
     none = Map.none(sounds.means.shape[2])
     best, found = -np.inf, (none, none)
     for number, start in enumerate(starts, 1):
         now: Map | None = start
         for _ in range(_ROUNDS):
-            now = None if now is None else next_map(hear(now), sounds, start)
+            now = None if now is None else _next(hear(now), sounds, start)
         if now is not None:
             said = hear(now)
             # A map that squeezes all frames together makes them no likelier.
@@ -84,7 +107,7 @@ def likeliest_start(
     return found
 
 
-def next_map(said: Said, sounds: Mixtures, start: Map) -> Map | None:
+def _next(said: Said, sounds: Mixtures, start: Map) -> Map | None:
     """The likeliest map by what was heard, the nearer to the start the less it was; None where nothing was heard that
     could be any phone."""
     if not said.counts.sum() > 0:
