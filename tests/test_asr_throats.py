@@ -29,8 +29,8 @@ def test_little_speech_leaves_the_map_near_the_one_that_is_needed() -> None:
     assert np.allclose(near.matrix, needed.matrix, atol=1e-3)
     nothing = Said(Evidence.zero(4), np.zeros((5, 2)), 0.0)
     for starts in [needed], [needed, Map.none(4)]:
-        found = likeliest_map(starts, lambda _: nothing, lambda _: nothing, sounds, 0.2, 2)
-        assert all(np.array_equal(one.matrix, np.eye(4)) for one in found), "nothing was any phone"
+        maps = likeliest_map(starts, lambda _: nothing, lambda _: nothing, sounds, 0.2, 2)
+        assert all(np.array_equal(one.matrix, np.eye(4)) for one in maps), "nothing was any phone"
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1])
