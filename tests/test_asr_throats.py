@@ -11,6 +11,7 @@ from trifold.tasks.asr.decoder import Decoder
 from trifold.tasks.asr.matching.chains import Chain
 from trifold.tasks.asr.refining.maps import Evidence, Map, estimated, expected
 from trifold.tasks.asr.refining.throats import LENGTHS, Said, likeliest_map, throats
+from trifold.tasks.asr.refining.told import chain_of
 from trifold.tasks.asr.sound.utterances import Scale
 
 WIDTH = 39
@@ -68,12 +69,11 @@ def test_the_throat_is_the_one_that_makes_sense_of_what_is_said(length: int) -> 
     following[np.arange(phones), (np.arange(phones) * 5 + 1) % phones] = 0.9
     chain = Chain(np.full(phones, 1 / phones), following, np.full(phones, 0.1))
     scale = Scale(np.zeros(13, np.float32), spread)
-    decoder = Decoder(tuple("".join(chr(97 + i)) for i in range(phones)), scale, np.full(3 * phones, 0.7), chain)
-    phone, said = 0, []
-    for _ in range(240):
-        said.append(phone)
-        phone = int((phone * 5 + 1) % phones)
-    path = np.repeat((np.array(said)[:, None] * 3 + np.arange(3)).reshape(-1), 3)
+    decoder = Decoder(tuple(map(chr, range(97, 97 + phones))), scale, np.full(3 * phones, 0.7), chain)
+    said = [0]
+    while len(said) < 240:
+        said.append((said[-1] * 5 + 1) % phones)
+    path = np.repeat(chain_of(said), 3)
     known = sounds.means[path, 0] + np.sqrt(sounds.variances[path, 0]) * chance.standard_normal((len(path), WIDTH))
     needed = throats(spread, WIDTH)[length]
     frames = needed.undone().apply(known)

@@ -35,7 +35,7 @@ _LEAST = 0.5
 @dataclass(frozen=True, slots=True)
 class Said:
     """What is heard through a map. evidence: for the next one. counts: how often each component was heard, shape
-    (S, M). likelihood: log, of all mapped frames, a frame counting as much as it did beside how phones follow."""
+    (S, M). likelihood: log, of all mapped frames, scaled as their scores were."""
 
     evidence: Evidence
     counts: Table
