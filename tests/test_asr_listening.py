@@ -49,7 +49,9 @@ needs_silero = pytest.mark.skipif(find_spec("silero_vad") is None, reason="needs
 
 WORDS = ("tata", "mani", "kita", "nima", "takina", "miki")
 LETTERS = Letters({letter: (letter,) for letter in "aikmnt"})
-FEW = LearningSettings(seeds=1, starts=2, steps=30, rounds=2, spoken=12, components=2, refinements=1, rehearings=2)
+FEW = LearningSettings(
+    seeds=1, starts=2, steps=30, rounds=2, spoken=12, components=2, refinements=1, rehearings=2, networks=1
+)
 
 
 def sentences(count: int, seed: int) -> list[str]:

@@ -195,7 +195,7 @@ def test_a_language_of_tones_is_begun_from_two_voices(tmp_path: Path, monkeypatc
         paths=find_audio(tmp_path / "audio"),
         text=(sentences[60:], Letters({letter: (letter,) for letter in "ckmos"})),
         units=6,
-        settings=LearningSettings(seeds=1, spoken=40, components=1, refinements=1, rehearings=2),
+        settings=LearningSettings(seeds=1, spoken=40, components=1, refinements=1, rehearings=2, networks=1),
         speak=(Narrator("mb-xx1"), Narrator("mb-xx3")),
         sources=tables,
     )

@@ -22,6 +22,7 @@ from trifold.tasks.asr.decoding.following import Following as Grams
 from trifold.tasks.asr.decoding.phones import ORDER, grams_of
 from trifold.tasks.asr.learning.judging import Judge, Judged
 from trifold.tasks.asr.learning.kept import First, first_of
+from trifold.tasks.asr.learning.networked import beside_network
 from trifold.tasks.asr.learning.pieces import pieces_of
 from trifold.tasks.asr.learning.reading import Report, Text, Warn, phones_of_segments
 from trifold.tasks.asr.learning.refined import refined
@@ -151,12 +152,17 @@ def learn(
         refined(tries[best][1].told, others.frames, text, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
     grams = grams_of(sentences, symbols)
-    last = self_taught(candidates[chosen][1], grams, others, apart, settings, report)
-    if last is not None:
-        consider(f"heard with {ORDER - 1} phones before each", last)
-        # What is heard so should look more like the text in any case: where it looks less like it, something is wrong.
-        if candidates[-1][2].place <= candidates[chosen][2].place + _AS_LIKE:
-            chosen = len(candidates) - 1
+    for name, learnt in (
+        (f"heard with {ORDER - 1} phones before each", self_taught),
+        ("heard beside networks", beside_network),
+    ):
+        last = learnt(candidates[chosen][1], grams, others, apart, settings, report)
+        if last is not None:
+            consider(name, last)
+            # What is heard so should look more like the text in any case: where it looks less like it, something is
+            # wrong.
+            if candidates[-1][2].place <= candidates[chosen][2].place + _AS_LIKE:
+                chosen = len(candidates) - 1
     stages += [Stage(name, judged, i == chosen) for i, (name, _, judged) in enumerate(candidates)]
     _, model, judged = candidates[chosen]
     agreement = _agreement([first.labels for _, first in tries], best)

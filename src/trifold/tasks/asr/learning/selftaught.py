@@ -23,8 +23,8 @@ from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["likely", "self_taught", "set_apart"]
 
-_FRAMES = 180_000
-"""That are heard in each round."""
+_FRAMES, _LAST, _MORE = 180_000, 2, 540_000
+"""That are heard in each round, and in so many at the end."""
 _APART, _SHARE = 20_000, 10
 """Frames that are kept apart, and the share of all that they are at most, as its inverse."""
 
@@ -42,13 +42,14 @@ def self_taught(
 ) -> PhoneModel | None:
     """The model after `settings.rehearings` rounds of hearing `others`; None where those apart, which the model has not
     learnt from, have not become likelier, or there are none."""
-    some = others.sample(_FRAMES, settings.seed).frames
-    if not apart.frames or not any(len(one) >= STATES for one in some):
+    few, more = (others.sample(size, settings.seed).frames for size in (_FRAMES, _MORE))
+    if not apart.frames or not any(len(one) >= STATES for one in few):
         return None
     told = Told(model.sounds, model.stays, model.space)
     search = PhoneSearch(grams, told.stays, LEARNING_BEAM)
     for number in range(settings.rehearings):
         label = f"hearing with {ORDER - 1} phones before each, {number + 1} of {settings.rehearings}"
+        some = few if number < settings.rehearings - _LAST else more
         with report(label) as progress:
             told = reheard(told, search, some, settings.scale, progress)
     found = replace(model, sounds=told.sounds, stays=told.stays, space=told.space)

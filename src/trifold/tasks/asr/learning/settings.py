@@ -18,7 +18,8 @@ class LearningSettings:
     duel_steps: of the adversarial matcher. rounds: of decipherment with trigrams. scale: how much a frame counts
     beside what the text makes likely. spoken: sentences that a synthesiser reads, where one is asked to. components:
     distributions of each state, a power of two. refinements: rounds of hearing all recordings anew with trigrams,
-    where no voices were heard. rehearings: rounds at the end, with longer n-grams.
+    where no voices were heard. rehearings: rounds at the end, with longer n-grams. networks: that are trained on what
+    is heard, one after the other, after that.
     """
 
     seeds: int = 3
@@ -35,4 +36,5 @@ class LearningSettings:
     components: int = 8
     refinements: int = 6
     rehearings: int = 10
+    networks: int = 2
     seed: int = 0

@@ -45,6 +45,8 @@ __all__ = ["Order", "Trained", "make"]
 
 _LEARNING = 6
 """Goes up when seeds are learnt in another way, so that `--resume` takes none of the old one."""
+_AFTERWARDS = ("seeds", "refinements", "rehearings", "networks")
+"""Settings that change nothing of what one seed finds first."""
 _FEWEST_WORDS = 2
 _LOOKED_AT = 200
 """Recordings, to know how well those fit that were learnt from."""
@@ -241,9 +243,7 @@ def _kept(
 ) -> Path:
     """Where seeds that are done are kept: of these recordings, heard so, this text and these settings alone."""
     spoken = None if said is None else [[one.name, [line.content for line in one.lines]] for one in said.voices]
-    settings = {
-        key: value for key, value in asdict(order.settings).items() if key not in ("seeds", "refinements", "rehearings")
-    }
+    settings = {key: value for key, value in asdict(order.settings).items() if key not in _AFTERWARDS}
     known = json.dumps([_LEARNING, recordings, hearing.facts(), settings, [list(one) for one in sentences], spoken])
     place = home() / "asr-work" / hashlib.sha256(known.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

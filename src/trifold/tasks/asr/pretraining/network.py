@@ -1,6 +1,6 @@
 """The network: residual layers of dilated convolutions over log-mel bands, a frame every 10 ms; and as a graph.
 
-Shapes: B pieces, T frames, W channels. Its receptive field is bounded, so that long recordings can be heard in windows.
+Shapes: B pieces, T frames.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.errors import MissingExtra
+from trifold.tasks.asr.pretraining.layers import EPSILON, layers
 from trifold.tasks.asr.pretraining.settings import OwnSettings
 from trifold.tasks.asr.sound.features import Frames
 from trifold.tasks.asr.sound.own import BANDS, FEATURES, MEAN, MEL, SPREAD
@@ -21,46 +22,24 @@ if TYPE_CHECKING:
 __all__ = ["network", "write_network"]
 
 _OPSET = 17
-_FRONT, _KERNEL = 5, 3
-_EPSILON = 1e-5
 
 
 def network(settings: OwnSettings, told: int) -> nn.Module:
     """From log-mel bands (B, T, 40) to features (B, T, F); by its `head` these are logits of clusters (B, T, C), by its
     `cepstra` what those around each frame are."""
     import torch
-    from torch.nn import Conv1d, LayerNorm, Linear
-
-    class Layer(torch.nn.Module):  # type: ignore[misc]
-        """Adds to each frame what it is told by those around; nothing at first."""
-
-        def __init__(self, dilation: int) -> None:
-            super().__init__()
-            self.norm = LayerNorm(settings.width, _EPSILON)
-            around = dilation * (_KERNEL // 2)
-            self.around = Conv1d(settings.width, settings.width, _KERNEL, padding=around, dilation=dilation)
-            self.out = Linear(settings.width, settings.width)
-            torch.nn.init.zeros_(self.out.weight)
-            torch.nn.init.zeros_(self.out.bias)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x + self.out(self.around(self.norm(x).transpose(1, 2)).relu().transpose(1, 2))
+    from torch.nn import Linear
 
     class Network(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.front = Conv1d(BANDS, settings.width, _FRONT, padding=_FRONT // 2)
-            self.layers = torch.nn.ModuleList(Layer(dilation) for dilation in settings.dilations)
-            self.norm = LayerNorm(settings.width, _EPSILON)
+            self.body = layers(BANDS, settings.width, settings.dilations)
             self.features = Linear(settings.width, settings.features)
             self.head = Linear(settings.features, settings.clusters)
             self.cepstra = Linear(settings.features, told)
 
         def forward(self, mel: Tensor) -> Tensor:
-            x = self.front(mel.transpose(1, 2)).transpose(1, 2)
-            for layer in self.layers:
-                x = layer(x)
-            return self.features(self.norm(x))
+            return self.features(self.body(mel))
 
     return Network()
 
@@ -96,19 +75,20 @@ def write_network(trained: nn.Module, mean: Frames, spread: Frames, path: Path) 
         return node("Conv", [x, *weights(part, name)], f"{name}.out", pads=pads, dilations=list(part.dilation))
 
     def normal(x: str, part: nn.Module, name: str) -> str:
-        return node("LayerNormalization", [x, *weights(part, name)], f"{name}.out", axis=-1, epsilon=_EPSILON)
+        return node("LayerNormalization", [x, *weights(part, name)], f"{name}.out", axis=-1, epsilon=EPSILON)
 
     def linear(x: str, part: nn.Module, name: str, output: str) -> str:
         weight, bias = weights(part, name, turned=True)
         return node("Add", [node("MatMul", [x, weight], f"{name}.product"), bias], output)
 
-    x = turned(convolved(turned(MEL), trained.front, "front"))
-    for number, layer in enumerate(trained.layers):
+    body = trained.body
+    x = turned(convolved(turned(MEL), body.front, "front"))
+    for number, layer in enumerate(body.layers):
         name = f"layers.{number}"
         around = convolved(turned(normal(x, layer.norm, f"{name}.norm")), layer.around, f"{name}.around")
         heard = turned(node("Relu", [around], f"{name}.heard"))
         x = node("Add", [x, linear(heard, layer.out, f"{name}.out", f"{name}.added")], f"{name}.sum")
-    linear(normal(x, trained.norm, "norm"), trained.features, "features", FEATURES)
+    linear(normal(x, body.norm, "norm"), trained.features, "features", FEATURES)
     made = helper.make_model(
         helper.make_graph(
             nodes,

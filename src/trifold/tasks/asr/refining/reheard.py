@@ -7,7 +7,7 @@ one map of all frames moves first (`refining/maps`), then each distribution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from trifold.tasks.asr.refining.phones import STATES
 from trifold.tasks.asr.refining.told import States, Told, divided, lasting, totals_of
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["Search", "reheard"]
+__all__ = ["Search", "heard", "moved", "reheard"]
 
 _STRENGTH, _LASTING = 30.0, 10.0
 """Frames' worth of each distribution as it was, and of how long each state lasted."""
@@ -46,19 +46,41 @@ def reheard(
 
     scale: how much a frame's score counts beside how phones follow each other.
     """
+    return moved(told, utterances, heard(told, search, utterances, scale, progress=progress))
+
+
+def heard(
+    told: Told,
+    search: Search,
+    utterances: Sequence[Frames],
+    scale: float,
+    beside: Callable[[Frames], Table] | None = None,
+    progress: Progress = no_progress,
+) -> list[States]:
+    """The state of each frame of each utterance; none of those too short for one phone. beside: what else speaks for
+    each state of frames, shape (N, S), as it counts beside how phones follow each other."""
     search = search.lasting(told.stays)
-    seen, paths = [], []
+    paths = []
     for done, one in enumerate(utterances, 1):
+        path = np.zeros(0, np.int64)
         if len(one) >= STATES:
-            seen.append(told.seen(one))
-            paths.append(search.states(scale * told.sounds.scores(seen[-1])))
+            scores = scale * told.sounds.scores(told.seen(one))
+            path = search.states(scores if beside is None else scores + beside(one))
+        paths.append(path)
         progress(done, len(utterances))
-    frames, path = np.concatenate(seen), np.concatenate(paths)
+    return paths
+
+
+def moved(told: Told, utterances: Sequence[Frames], paths: Sequence[States]) -> Told:
+    """The models after their map and then each distribution moved to what was `heard` in the utterances."""
+    pairs = [(told.seen(one), path) for one, path in zip(utterances, paths, strict=True) if len(path)]
+    frames, path = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     step = _step(frames, path, told.sounds)
     frames = step.apply(frames)
     totals = totals_of(frames, path, told.sounds, len(told.stays))
     sounds = drawn(told.sounds, totals, frames.var(0).astype(np.float64), _STRENGTH)
-    return Told(sounds, lasting(paths, told.stays, _LASTING), step if told.space is None else step.after(told.space))
+    stays = lasting([path for _, path in pairs], told.stays, _LASTING)
+    return Told(sounds, stays, step if told.space is None else step.after(told.space))
 
 
 def _step(frames: Frames, path: States, sounds: Mixtures) -> Map:
