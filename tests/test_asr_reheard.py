@@ -121,6 +121,27 @@ def test_what_is_learnt_is_kept_where_recordings_kept_apart_become_likelier() ->
     assert self_taught(model, grams, alone, set_apart(alone, 0)[0], SETTINGS, report) is None, "nothing is kept apart"
 
 
+def test_the_last_rounds_hear_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sounds, labels = spoken(40, 1)
+    model = learnt(sounds, labels)
+    apart, rest = set_apart(pieces_of(sounds), 0)
+    monkeypatch.setattr("trifold.tasks.asr.learning.selftaught._FRAMES", 5 * len(sounds[0]))
+    heard: list[int] = []
+
+    def report(_: str) -> AbstractContextManager[Progress]:
+        heard.append(0)
+
+        def progress(done: int, of: int) -> None:
+            assert 0 < done <= of
+            heard[-1] = of
+
+        return nullcontext(progress)
+
+    self_taught(model, grams_of(said(labels), PHONES), rest, apart, SETTINGS, report)
+    assert heard[-2:] == [len(rest.frames)] * 2
+    assert max(heard[:-2]) < 10
+
+
 def test_what_makes_recordings_kept_apart_unlikelier_is_not_kept() -> None:
     """Learnt by heart from another voice than theirs, it is no better a model of them."""
     sounds, labels = spoken(100, 1)
