@@ -314,3 +314,20 @@ def test_last_rounds_are_not_kept_where_phones_look_less_like_the_text(
     assert [one["name"] for one in stages[-2:]] == ["heard with 5 phones before each", "heard beside networks"]
     assert [one["kept"] for one in stages[-2:]] == [False, False]
     assert any(one["kept"] for one in stages[1:-2])
+
+
+def test_rounds_that_make_what_is_set_apart_no_likelier_are_told(
+    spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("self_taught", "beside_network"):
+        monkeypatch.setattr(f"trifold.tasks.asr.learning.learn.{name}", lambda *_: None)
+    few = tmp_path / "few"
+    few.mkdir()
+    for one in sorted((spoken / "audio").iterdir())[:60]:
+        (few / one.name).symlink_to(one)
+    assert run("train", "--audio", few, *text_of(spoken), "--name", "few", "--seeds", "1", "--anyway") == 0
+    stages = find("few").manifest["learnt"]["stages"]
+    assert [(one["place"], one["kept"]) for one in stages[-2:]] == [(None, False)] * 2
+    told = capsys.readouterr().err
+    assert "heard beside networks               –" in told
+    assert "–: recordings that were set apart" in told

@@ -175,9 +175,11 @@ def _show(host: Host, trained: Trained) -> None:
     learnt = trained.learnt
     if learnt is not None:
         for stage in learnt.stages:
+            place = "     –" if stage.judged is None else f"{stage.judged.place:6.2f}"
             mark = "[green]kept[/]" if stage.kept else ""
-            host.err.print(f"  {stage.name:<16} {stage.judged.place:6.2f}  {mark}", highlight=False)
-        host.err.print("  (0 looks like the text, 1 like the text with its phones in a random order)", style="dim")
+            host.err.print(f"  {stage.name:<30} {place}  {mark}", highlight=False)
+        host.err.print("  (0 looks like the text, 1 like the text with its phones in a random order;", style="dim")
+        host.err.print("  –: recordings that were set apart are no likelier by it)", style="dim")
         word = learnt.verdict.word
         colour = _COLOURS.get(word, "red")
         host.out.print(f"Verdict: [bold {colour}]{word}[/]", highlight=False)

@@ -50,10 +50,11 @@ _JUDGED = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A result on the way. name: such as "seed 2". kept: whether the next step went on from it."""
+    """A result on the way. name: such as "seed 2". judged: None where recordings that were set apart are no likelier by
+    it. kept: whether the next step went on from it."""
 
     name: str
-    judged: Judged
+    judged: Judged | None
     kept: bool
 
 
@@ -152,18 +153,22 @@ def learn(
         refined(tries[best][1].told, others.frames, text, model_of, settings, consider, report)
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
     grams = grams_of(sentences, symbols)
+    refused: list[str] = []
     for name, learnt in (
         (f"heard with {ORDER - 1} phones before each", self_taught),
         ("heard beside networks", beside_network),
     ):
         last = learnt(candidates[chosen][1], grams, others, apart, settings, report)
-        if last is not None:
+        if last is None:
+            refused.append(name)
+        else:
             consider(name, last)
             # What is heard so should look more like the text in any case: where it looks less like it, something is
             # wrong.
             if candidates[-1][2].place <= candidates[chosen][2].place + _AS_LIKE:
                 chosen = len(candidates) - 1
     stages += [Stage(name, judged, i == chosen) for i, (name, _, judged) in enumerate(candidates)]
+    stages += [Stage(name, None, False) for name in refused]
     _, model, judged = candidates[chosen]
     agreement = _agreement([first.labels for _, first in tries], best)
     verdict = judge.conclude(judged, agreement)

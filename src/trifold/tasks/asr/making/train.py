@@ -201,7 +201,14 @@ def _facts(learnt: Learnt) -> dict[str, Any]:
         "agreement": learnt.agreement,
         "segments": learnt.segments,
         "units": learnt.units,
-        "stages": [{"name": one.name, "place": round(one.judged.place, 4), "kept": one.kept} for one in learnt.stages],
+        "stages": [
+            {
+                "name": one.name,
+                "place": None if one.judged is None else round(one.judged.place, 4),
+                "kept": one.kept,
+            }
+            for one in learnt.stages
+        ],
     }
 
 
