@@ -329,5 +329,5 @@ def test_rounds_that_make_what_is_set_apart_no_likelier_are_told(
     stages = find("few").manifest["learnt"]["stages"]
     assert [(one["place"], one["kept"]) for one in stages[-2:]] == [(None, False)] * 2
     told = capsys.readouterr().err
-    assert "heard beside networks               –" in told
+    assert "heard beside networks                –" in told
     assert "–: recordings that were set apart" in told

@@ -177,7 +177,7 @@ def _show(host: Host, trained: Trained) -> None:
         for stage in learnt.stages:
             place = "     –" if stage.judged is None else f"{stage.judged.place:6.2f}"
             mark = "[green]kept[/]" if stage.kept else ""
-            host.err.print(f"  {stage.name:<30} {place}  {mark}", highlight=False)
+            host.err.print(f"  {stage.name:<31} {place}  {mark}", highlight=False)
         host.err.print("  (0 looks like the text, 1 like the text with its phones in a random order;", style="dim")
         host.err.print("  –: recordings that were set apart are no likelier by it)", style="dim")
         word = learnt.verdict.word
