@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -36,7 +37,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 def _briefly() -> Iterator[None]:
     """The last rounds hear forty seconds; test_asr_reheard.py and test_asr_ctc.py try what they are good for."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("selftaught._FRAMES", "selftaught._MORE", "networked._FRAMES"):
+        for name in ("selftaught._FRAMES", "selftaught.MORE", "networked.MORE"):
             patch.setattr(f"trifold.tasks.asr.learning.{name}", 4_000)
         yield
 
@@ -292,6 +293,16 @@ def test_a_name_that_cannot_be_had_is_told_before_anything_is_learnt(
         run("train", "--audio", spoken / "audio", *text_of(spoken), "--name", "Not A Name", "--seeds", "1")
 
 
+def stages_of_few(spoken: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """Of a model of sixty recordings, as its manifest has them."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for one in sorted((spoken / "audio").iterdir())[:60]:
+        (few / one.name).symlink_to(one)
+    assert run("train", "--audio", few, *text_of(spoken), "--name", "few", "--seeds", "1", "--anyway") == 0
+    return list(find("few").manifest["learnt"]["stages"])
+
+
 def test_last_rounds_are_not_kept_where_phones_look_less_like_the_text(
     spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,12 +316,7 @@ def test_last_rounds_are_not_kept_where_phones_look_less_like_the_text(
     for name in ("self_taught", "beside_network"):
         monkeypatch.setattr(f"trifold.tasks.asr.learning.learn.{name}", others)
     monkeypatch.setenv("TRIFOLD_HOME", str(tmp_path))
-    few = tmp_path / "few"
-    few.mkdir()
-    for one in sorted((spoken / "audio").iterdir())[:60]:
-        (few / one.name).symlink_to(one)
-    assert run("train", "--audio", few, *text_of(spoken), "--name", "few", "--seeds", "1", "--anyway") == 0
-    stages = find("few").manifest["learnt"]["stages"]
+    stages = stages_of_few(spoken, tmp_path)
     assert [one["name"] for one in stages[-2:]] == ["heard with 5 phones before each", "heard beside networks"]
     assert [one["kept"] for one in stages[-2:]] == [False, False]
     assert any(one["kept"] for one in stages[1:-2])
@@ -321,12 +327,7 @@ def test_rounds_that_make_what_is_set_apart_no_likelier_are_told(
 ) -> None:
     for name in ("self_taught", "beside_network"):
         monkeypatch.setattr(f"trifold.tasks.asr.learning.learn.{name}", lambda *_: None)
-    few = tmp_path / "few"
-    few.mkdir()
-    for one in sorted((spoken / "audio").iterdir())[:60]:
-        (few / one.name).symlink_to(one)
-    assert run("train", "--audio", few, *text_of(spoken), "--name", "few", "--seeds", "1", "--anyway") == 0
-    stages = find("few").manifest["learnt"]["stages"]
+    stages = stages_of_few(spoken, tmp_path)
     assert [(one["place"], one["kept"]) for one in stages[-2:]] == [(None, False)] * 2
     told = capsys.readouterr().err
     assert "heard beside networks                –" in told

@@ -154,11 +154,11 @@ def learn(
     chosen = min(range(len(candidates)), key=lambda i: candidates[i][2].place)
     grams = grams_of(sentences, symbols)
     refused: list[str] = []
-    for name, learnt in (
+    for name, rounds in (
         (f"heard with {ORDER - 1} phones before each", self_taught),
         ("heard beside networks", beside_network),
     ):
-        last = learnt(candidates[chosen][1], grams, others, apart, settings, report)
+        last = rounds(candidates[chosen][1], grams, others, apart, settings, report)
         if last is None:
             refused.append(name)
         else:

@@ -14,7 +14,7 @@ from trifold.tasks.asr.decoding.following import Following
 from trifold.tasks.asr.decoding.phones import LEARNING_BEAM, PhoneSearch
 from trifold.tasks.asr.learning.pieces import Pieces
 from trifold.tasks.asr.learning.reading import Report
-from trifold.tasks.asr.learning.selftaught import likely
+from trifold.tasks.asr.learning.selftaught import MORE, likely
 from trifold.tasks.asr.learning.settings import LearningSettings
 from trifold.tasks.asr.matching.chains import Table
 from trifold.tasks.asr.refining.ctc import Network, trained
@@ -25,8 +25,6 @@ from trifold.tasks.asr.sound.features import Frames
 
 __all__ = ["beside_network"]
 
-_FRAMES = 540_000
-"""That are heard in each round."""
 _WEIGHT = 0.4
 """Of what the network says; that of the models is `LearningSettings.scale`, and of the text 1."""
 
@@ -37,7 +35,7 @@ def beside_network(
     """The model after `settings.networks` rounds of hearing `others` beside networks, each trained on what was heard
     before, and a round alone; None where those apart, which nothing has learnt from, are no likelier than after as many
     rounds alone, or there are none."""
-    some = others.sample(_FRAMES, settings.seed).frames
+    some = others.sample(MORE, settings.seed).frames
     if not settings.networks or not apart.frames or not any(len(one) >= STATES for one in some):
         return None
     told = Told(model.sounds, model.stays, model.space)
@@ -76,4 +74,4 @@ def beside_network(
 
 def _phones(paths: Sequence[States]) -> list[list[int]]:
     """What is heard in each recording."""
-    return [[one.phone for one in spoken_of(path)] if len(path) else [] for path in paths]
+    return [[one.phone for one in spoken_of(path)] for path in paths]

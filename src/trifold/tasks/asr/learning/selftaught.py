@@ -21,9 +21,9 @@ from trifold.tasks.asr.refining.reheard import reheard
 from trifold.tasks.asr.refining.told import Told
 from trifold.tasks.asr.sound.features import Frames
 
-__all__ = ["likely", "self_taught", "set_apart"]
+__all__ = ["MORE", "likely", "self_taught", "set_apart"]
 
-_FRAMES, _LAST, _MORE = 180_000, 2, 540_000
+_FRAMES, _LAST, MORE = 180_000, 2, 540_000
 """That are heard in each round, and in so many at the end."""
 _APART, _SHARE = 20_000, 10
 """Frames that are kept apart, and the share of all that they are at most, as its inverse."""
@@ -42,7 +42,7 @@ def self_taught(
 ) -> PhoneModel | None:
     """The model after `settings.rehearings` rounds of hearing `others`; None where those apart, which the model has not
     learnt from, have not become likelier, or there are none."""
-    few, more = (others.sample(size, settings.seed).frames for size in (_FRAMES, _MORE))
+    few, more = (others.sample(size, settings.seed).frames for size in (_FRAMES, MORE))
     if not apart.frames or not any(len(one) >= STATES for one in few):
         return None
     told = Told(model.sounds, model.stays, model.space)

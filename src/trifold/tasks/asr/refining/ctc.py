@@ -1,7 +1,7 @@
 """A small network of phones, trained on what their models heard: connectionist temporal classification.
 
 It is told which phones a recording has, in their order, and not when (Graves, Fernández, Gomez & Schmidhuber 2006). It
-sees half a second around a frame where the models see one frame with its slopes, and errs elsewhere than they do; so
+sees 0.6 s around a frame where the models see one frame with its slopes, and errs elsewhere than they do; so
 what both hear together is more often right than what the models hear alone. N frames, V phones, S = V * `STATES`.
 """
 
